@@ -1,0 +1,99 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// The same for every Swift target: complete checking, and no warning survives.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "meshproof",
+    products: [.executable(name: "meshproof", targets: ["meshproof"])],
+    targets: [
+        // System libraries, each a Debian package that scripts/setup installs.
+        .systemLibrary(name: "CMnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
+        .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+        .systemLibrary(name: "CSSH", pkgConfig: "libssh", providers: [.apt(["libssh-dev"])]),
+        .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+
+        // The Linux calls Swift cannot import, and a thin typed layer over them.
+        .target(name: "CLinux"),
+        module("LinuxSystem", ["CLinux"]),
+
+        // Pure: values and decisions, no input or output.
+        module("MeshModel", []),
+
+        // Adapters: each talks to one thing outside.
+        module("Netlink", ["CMnl", "CLinux", "LinuxSystem", "MeshModel"]),
+        module("WireGuard", ["Netlink", "CLinux", "LinuxSystem", "MeshModel"]),
+        module("Secrets", ["CSodium", "LinuxSystem", "MeshModel"]),
+        module("TopologyFile", ["CYAML", "MeshModel"]),
+        module("StateStore", ["CSQLite", "LinuxSystem", "MeshModel"]),
+        module("SSHTunnel", ["CSSH", "CLinux", "LinuxSystem", "MeshModel"]),
+        module("NodeProtocol", ["MeshModel"]),
+
+        // The three programs that live in the one binary.
+        module(
+            "MeshNode",
+            ["Netlink", "WireGuard", "Secrets", "NodeProtocol", "CLinux", "LinuxSystem", "MeshModel"]),
+        module(
+            "MeshController",
+            [
+                "SSHTunnel", "StateStore", "Secrets", "TopologyFile", "NodeProtocol", "CLinux", "LinuxSystem",
+                "MeshModel",
+            ]),
+        module("MeshLab", ["TopologyFile", "Secrets", "CLinux", "LinuxSystem", "MeshModel"]),
+        module(
+            "MeshCLI",
+            [
+                "MeshController", "MeshNode", "MeshLab", "TopologyFile", "NodeProtocol", "Secrets", "StateStore",
+                "CLinux", "LinuxSystem", "MeshModel",
+            ]),
+        .executableTarget(name: "meshproof", dependencies: ["MeshCLI"], swiftSettings: settings),
+
+        // Measures against the tools one would use instead; see scripts/bench.
+        .executableTarget(
+            name: "meshproof-bench",
+            dependencies: [
+                "MeshModel", "TopologyFile", "Netlink", "WireGuard", "Secrets", "LinuxSystem", "CLinux",
+            ],
+            swiftSettings: settings),
+
+        tests("MeshModelTests", ["MeshModel"]),
+        tests("LinuxSystemTests", ["LinuxSystem"]),
+        tests("NetlinkTests", ["Netlink", "LinuxSystem", "MeshModel"]),
+        tests("WireGuardTests", ["WireGuard", "Netlink", "LinuxSystem", "MeshModel"]),
+        tests("SecretsTests", ["Secrets", "LinuxSystem", "MeshModel"]),
+        tests("TopologyFileTests", ["TopologyFile", "MeshModel"]),
+        tests("StateStoreTests", ["StateStore", "LinuxSystem", "MeshModel"]),
+        tests("SSHTunnelTests", ["SSHTunnel", "LinuxSystem", "MeshModel"]),
+        tests("NodeProtocolTests", ["NodeProtocol", "MeshModel"]),
+        tests(
+            "MeshNodeTests",
+            ["MeshNode", "Netlink", "WireGuard", "Secrets", "NodeProtocol", "LinuxSystem", "MeshModel"]),
+        tests(
+            "MeshControllerTests",
+            ["MeshController", "StateStore", "Secrets", "NodeProtocol", "TopologyFile", "LinuxSystem", "MeshModel"]),
+        tests("MeshCLITests", ["MeshCLI", "MeshController", "LinuxSystem", "MeshModel"]),
+        // Root, namespaces and a kernel with WireGuard (or wireguard-go); see scripts/test.
+        tests(
+            "LabTests",
+            [
+                "Netlink", "WireGuard", "Secrets", "SSHTunnel", "NodeProtocol", "TopologyFile", "CLinux",
+                "LinuxSystem", "MeshModel",
+            ]),
+    ]
+)

@@ -1,0 +1,108 @@
+import CLinux
+import Glibc
+
+/// A file descriptor with one owner; closed when the owner goes.
+public struct Descriptor: ~Copyable, Sendable {
+    /// The descriptor's number. Borrow it for a call; do not keep it.
+    public let number: Int32
+
+    /// Takes ownership of an open descriptor.
+    public init(owning number: Int32) {
+        self.number = number
+    }
+
+    deinit {
+        _ = Glibc.close(number)
+    }
+
+    /// Gives the number away; the caller closes it.
+    public consuming func release() -> Int32 {
+        let number = self.number
+        discard self
+        return number
+    }
+
+    /// A second descriptor for the same open file, close-on-exec. *Source:* `fcntl(2)`, F_DUPFD_CLOEXEC.
+    public borrowing func duplicate() throws(SystemError) -> Descriptor {
+        let number = self.number
+        return Descriptor(owning: try check("dup") { cl_fcntl(number, F_DUPFD_CLOEXEC, 0) })
+    }
+}
+
+/// Calls on raw descriptors, retried where interrupted. *Source:* `read(2)`, `write(2)`, `poll(2)`, `pipe(2)`.
+public enum IO {
+    /// Reads at most `limit` bytes; an empty array is the end of the stream.
+    public static func read(_ fd: Int32, limit: Int = 65_536) throws(SystemError) -> [UInt8] {
+        var failure: SystemError?
+        let bytes = [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
+            let base = buffer.baseAddress
+            do throws(SystemError) {
+                count = try checkCount("read") { Glibc.read(fd, base, limit) }
+            } catch {
+                failure = error
+                count = 0
+            }
+        }
+        if let failure { throw failure }
+        return bytes
+    }
+
+    /// Writes all of `bytes`, waiting where a non-blocking descriptor is full.
+    public static func writeAll(_ fd: Int32, _ bytes: some Collection<UInt8>) throws(SystemError) {
+        let array = ContiguousArray(bytes)
+        var offset = 0
+        while offset < array.count {
+            let start = offset
+            let written = array.withUnsafeBytes { buffer in
+                Glibc.write(fd, buffer.baseAddress! + start, buffer.count - start)
+            }
+            if written >= 0 {
+                offset += written
+                continue
+            }
+            let code = errno
+            switch code {
+            case EINTR: continue
+            case EAGAIN: _ = try wait(fd, for: .writing, milliseconds: -1)
+            default: throw SystemError("write", "", errno: code)
+            }
+        }
+    }
+
+    /// What to wait for.
+    public enum Readiness: Sendable {
+        /// Data or the end of the stream.
+        case reading
+        /// Room to write.
+        case writing
+    }
+
+    /// Waits until `fd` is ready; false when `milliseconds` passed first (-1 waits for ever).
+    public static func wait(
+        _ fd: Int32, for readiness: Readiness = .reading, milliseconds: Int32
+    ) throws(SystemError) -> Bool {
+        let events = Int16(readiness == .reading ? POLLIN : POLLOUT)
+        var entry = pollfd(fd: fd, events: events, revents: 0)
+        return try check("poll") { poll(&entry, 1, milliseconds) } > 0
+    }
+
+    /// A close-on-exec pipe.
+    public static func pipe() throws(SystemError) -> Pipe {
+        var ends: [Int32] = [-1, -1]
+        try check("pipe") { cl_pipe2(&ends, O_CLOEXEC) }
+        return Pipe(reader: Descriptor(owning: ends[0]), writer: Descriptor(owning: ends[1]))
+    }
+}
+
+/// The two ends of a pipe.
+public struct Pipe: ~Copyable {
+    /// The end that is read.
+    public let reader: Descriptor
+    /// The end that is written.
+    public let writer: Descriptor
+
+    /// Gives both ends away, to be owned apart.
+    public consuming func split() -> (reader: Int32, writer: Int32) {
+        (reader.release(), writer.release())
+    }
+}

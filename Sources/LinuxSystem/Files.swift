@@ -1,0 +1,148 @@
+import CLinux
+import Glibc
+
+/// Files, read within bounds and written so that a crash leaves the old or the new, never half.
+public enum Files {
+    /// The whole of a regular file.
+    ///
+    /// *Throws:* ``SystemError``; `EFBIG` where it holds more than `limit` bytes.
+    public static func read(_ path: String, limit: Int = 64 << 20) throws(SystemError) -> [UInt8] {
+        let file = Descriptor(owning: try check("open", path) { cl_open(path, O_RDONLY | O_CLOEXEC, 0) })
+        var bytes: [UInt8] = []
+        while true {
+            let chunk: [UInt8]
+            do { chunk = try IO.read(file.number) } catch {
+                throw SystemError("read", path, errno: error.errno)
+            }
+            if chunk.isEmpty { return bytes }
+            bytes += chunk
+            if bytes.count > limit { throw SystemError("read", path, errno: EFBIG) }
+        }
+    }
+
+    /// As ``read(_:limit:)``, but nil where there is no such file.
+    public static func readIfPresent(
+        _ path: String, limit: Int = 64 << 20
+    ) throws(SystemError) -> [UInt8]? {
+        do { return try read(path, limit: limit) } catch {
+            if error.errno == ENOENT { return nil }
+            throw error
+        }
+    }
+
+    /// Replaces `path` with `bytes`: a new file beside it, synced, then renamed over it.
+    ///
+    /// *Idempotency:* the same call twice leaves the same file. The file never exists with a wider `mode`.
+    public static func replace(
+        _ path: String, with bytes: some Collection<UInt8>, mode: UInt32 = 0o600
+    ) throws(SystemError) {
+        let new = "\(path).\(getpid()).new"
+        _ = unlink(new)
+        let flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
+        do throws(SystemError) {
+            let file = Descriptor(owning: try check("create", new) { cl_open(new, flags, mode) })
+            let number = file.number
+            try check("chmod", new) { fchmod(number, mode) }
+            try IO.writeAll(number, bytes)
+            try check("fsync", new) { fsync(number) }
+            try check("rename", path) { rename(new, path) }
+        } catch {
+            _ = unlink(new)
+            throw error.subject.isEmpty ? SystemError(error.operation, path, errno: error.errno) : error
+        }
+        try syncFolder(of: path)
+    }
+
+    /// Makes a folder and its parents; those it makes get `mode`.
+    public static func makeFolder(_ path: String, mode: UInt32 = 0o700) throws(SystemError) {
+        if isFolder(path) { return }
+        let parent = folder(of: path)
+        if parent != path { try makeFolder(parent, mode: mode) }
+        if mkdir(path, mode) == 0 { return }
+        let code = errno
+        if code != EEXIST || !isFolder(path) { throw SystemError("mkdir", path, errno: code) }
+    }
+
+    /// Removes a file; true where there was one.
+    @discardableResult
+    public static func remove(_ path: String) throws(SystemError) -> Bool {
+        if unlink(path) == 0 { return true }
+        let code = errno
+        if code == ENOENT { return false }
+        throw SystemError("unlink", path, errno: code)
+    }
+
+    /// Overwrites a file's bytes with zeros, syncs, and removes it; true where there was one.
+    ///
+    /// On copy-on-write file systems and flash the old blocks may outlive this; see the threat model.
+    @discardableResult
+    public static func wipe(_ path: String) throws(SystemError) -> Bool {
+        var info = stat()
+        if lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFREG, info.st_size > 0 {
+            let flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW
+            let file = Descriptor(owning: try check("open", path) { cl_open(path, flags, 0) })
+            let number = file.number
+            try IO.writeAll(number, [UInt8](repeating: 0, count: Int(info.st_size)))
+            try check("fsync", path) { fsync(number) }
+        }
+        return try remove(path)
+    }
+
+    /// Removes a folder and all below it, without following links; a missing one is fine.
+    public static func removeTree(_ path: String) throws(SystemError) {
+        var info = stat()
+        if lstat(path, &info) != 0 { return }
+        if info.st_mode & S_IFMT == S_IFDIR {
+            for name in try list(path) { try removeTree("\(path)/\(name)") }
+            try check("rmdir", path) { rmdir(path) }
+        } else {
+            try remove(path)
+        }
+    }
+
+    /// The names in a folder, sorted.
+    public static func list(_ path: String) throws(SystemError) -> [String] {
+        guard let stream = opendir(path) else { throw SystemError("opendir", path, errno: errno) }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = Glibc.readdir(stream) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    /// Whether anything is at `path`, a dangling link included.
+    public static func exists(_ path: String) -> Bool {
+        var info = stat()
+        return lstat(path, &info) == 0
+    }
+
+    /// Whether `path` leads to a folder.
+    public static func isFolder(_ path: String) -> Bool {
+        var info = stat()
+        return stat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFDIR
+    }
+
+    /// Permission bits of the file at `path`, or nil where there is none.
+    public static func mode(_ path: String) -> UInt32? {
+        var info = stat()
+        return lstat(path, &info) == 0 ? info.st_mode & 0o7777 : nil
+    }
+
+    /// The path without its last part.
+    public static func folder(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    private static func syncFolder(of path: String) throws(SystemError) {
+        let folder = folder(of: path)
+        let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC
+        let handle = Descriptor(owning: try check("open", folder) { cl_open(folder, flags, 0) })
+        let number = handle.number
+        try check("fsync", folder) { fsync(number) }
+    }
+}

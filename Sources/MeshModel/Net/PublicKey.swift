@@ -1,0 +1,68 @@
+/// 32 public bytes: a WireGuard (Curve25519) or a signing (Ed25519) public key. Never a secret.
+///
+/// *Shape:* text is the 44 characters of base64 that `wg` prints.
+public struct PublicKey: Hashable, Sendable {
+    private let words: (UInt64, UInt64, UInt64, UInt64)
+
+    /// All bytes zero: "no key yet". WireGuard itself takes it for none.
+    public static let zero = PublicKey(words: (0, 0, 0, 0))
+
+    private init(words: (UInt64, UInt64, UInt64, UInt64)) {
+        self.words = words
+    }
+
+    /// A key from exactly 32 bytes, else nil.
+    public init?(bytes: some Collection<UInt8>) {
+        guard bytes.count == 32 else { return nil }
+        var words: [UInt64] = [0, 0, 0, 0]
+        for (index, byte) in bytes.enumerated() { words[index / 8] = words[index / 8] << 8 | UInt64(byte) }
+        self.words = (words[0], words[1], words[2], words[3])
+    }
+
+    /// The 32 bytes.
+    public var bytes: [UInt8] {
+        [words.0, words.1, words.2, words.3].flatMap { word in
+            (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * UInt64($0))) }
+        }
+    }
+
+    /// The first eight characters, for people.
+    public var short: String { String(description.prefix(8)) }
+
+    /// Equality of all bytes.
+    public static func == (left: PublicKey, right: PublicKey) -> Bool {
+        left.words == right.words
+    }
+
+    /// Hashes all bytes.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(words.0)
+        hasher.combine(words.1)
+        hasher.combine(words.2)
+        hasher.combine(words.3)
+    }
+}
+
+extension PublicKey: Comparable, LosslessStringConvertible, Codable {
+    /// By bytes.
+    public static func < (left: PublicKey, right: PublicKey) -> Bool { left.words < right.words }
+
+    /// Base64, 44 characters.
+    public var description: String { Base64.encode(bytes) }
+
+    /// Parses 44 characters of base64; nil otherwise.
+    public init?(_ text: String) {
+        guard text.utf8.count == 44, let bytes = Base64.decode(text) else { return nil }
+        self.init(bytes: bytes)
+    }
+
+    /// Decodes from text.
+    public init(from decoder: any Decoder) throws {
+        self = try decodeText(decoder)
+    }
+
+    /// Encodes as text.
+    public func encode(to encoder: any Encoder) throws {
+        try encodeText(self, encoder)
+    }
+}
