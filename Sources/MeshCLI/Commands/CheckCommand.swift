@@ -1,0 +1,160 @@
+import MeshController
+import MeshModel
+import TopologyFile
+
+extension CommandTable {
+    static let check = Command(
+        "check",
+        summary: "find every mistake in the topology; show what follows from it",
+        explanation: """
+            Reads the topology and says all that is wrong with it in one go, each with file,
+            line, column and a fix. Where nothing is wrong it shows what follows: addresses,
+            edges with their transport, and which nodes become WireGuard peers, and why.
+            Talks to no node.
+            """,
+        examples: ["meshproof check", "meshproof check -t lab.yaml --json"]
+    ) { invocation in
+        let output = Output(1, noColor: invocation.has("no-color"))
+        let path = invocation.values["topology"] ?? "topology.yaml"
+        let outcome = try Workspace.parse(path)
+        if invocation.has("json") {
+            let report = CheckReport(outcome, addresses: try addresses(outcome.topology, invocation))
+            try JSONOutput.print(report, command: "check", to: output)
+            return outcome.topology == nil ? ExitCode.badTopology : ExitCode.fine
+        }
+        guard outcome.topology != nil else {
+            _ = try Workspace(invocation, entersLab: false)
+            return ExitCode.badTopology
+        }
+        let workspace = try Workspace(invocation, entersLab: false)
+        CheckView(workspace, addresses: try addresses(workspace.topology, invocation)).print()
+        return ExitCode.fine
+    }
+
+    /// Addresses as they are, or would be, allocated.
+    private static func addresses(
+        _ topology: Topology?, _ invocation: Invocation
+    ) throws -> [String: [IPAddress]] {
+        guard let topology else { return [:] }
+        let folders = StateFolders.standard(
+            mesh: topology.mesh.name, state: invocation.values["state"])
+        let state = try ControllerState(
+            folders, mesh: topology.mesh.name, passphraseFile: nil, writing: false)
+        return try state.previewAddresses(for: topology)
+    }
+}
+
+/// `check` as JSON.
+struct CheckReport: Encodable {
+    struct Mistake: Encodable {
+        let file: String
+        let line: Int
+        let column: Int
+        let severity: String
+        let message: String
+        let fix: String?
+    }
+
+    struct EdgeLine: Encodable {
+        let id: String
+        let path: String
+        let via: String
+    }
+
+    struct PeeringLine: Encodable {
+        let a: String
+        let b: String
+        let because: [String]
+    }
+
+    let valid: Bool
+    let mistakes: [Mistake]
+    let addresses: [String: [IPAddress]]
+    let edges: [EdgeLine]
+    let peerings: [PeeringLine]
+
+    init(_ outcome: ParseOutcome, addresses: [String: [IPAddress]]) {
+        valid = outcome.topology != nil
+        mistakes = outcome.diagnostics.map {
+            Mistake(
+                file: $0.file, line: $0.line, column: $0.column,
+                severity: $0.severity == .error ? "error" : "warning", message: $0.message, fix: $0.fix)
+        }
+        self.addresses = addresses
+        edges = outcome.topology.map { topology in
+            topology.paths.flatMap { path in
+                path.edges.map { EdgeLine(id: $0.id, path: path.name, via: $0.via.rawValue) }
+            }
+        } ?? []
+        peerings = outcome.topology.map { topology in
+            topology.peerings().map { pair in
+                PeeringLine(a: pair.a, b: pair.b, because: topology.reasons(for: pair))
+            }
+        } ?? []
+    }
+}
+
+/// `check` for people.
+struct CheckView {
+    let workspace: Workspace
+    let addresses: [String: [IPAddress]]
+
+    init(_ workspace: Workspace, addresses: [String: [IPAddress]]) {
+        self.workspace = workspace
+        self.addresses = addresses
+    }
+
+    func print() {
+        let output = workspace.output
+        let style = workspace.style
+        let topology = workspace.topology
+        let networks = topology.mesh.networks.map(\.description).joined(separator: ", ")
+        output.line("\(style.green("✓")) \(style.bold(workspace.topologyPath)) is fine: mesh \(topology.mesh.name), \(networks)")
+
+        output.line()
+        var nodes = Table(["NODE", "ADDRESSES", "REACHED BY"], style)
+        for node in topology.nodes {
+            nodes.add([
+                node.name, (addresses[node.name] ?? []).map(\.description).joined(separator: "  "),
+                CheckView.way(to: node),
+            ])
+        }
+        nodes.lines(width: output.width).forEach(output.line)
+
+        if !topology.edges.isEmpty {
+            output.line()
+            var edges = Table(["PATH", "EDGE", "BY"], style)
+            for path in topology.paths {
+                for edge in path.edges {
+                    edges.add([path.name, "\(edge.from) → \(edge.to)", edge.via.rawValue])
+                }
+            }
+            edges.lines(width: output.width).forEach(output.line)
+        }
+
+        output.line()
+        var peerings = Table(["PEERING", "BECAUSE OF"], style)
+        for pair in topology.peerings() {
+            let label = "\(pair.a) – \(pair.b)"
+            let reasons = topology.reasons(for: pair).joined(separator: ", ")
+            for (index, line) in TextWrap.lines(reasons, width: max(output.width - 30, 30)).enumerated() {
+                peerings.add([index == 0 ? label : "", line])
+            }
+        }
+        peerings.lines(width: output.width).forEach(output.line)
+        if !topology.forbid.isEmpty {
+            output.line()
+            output.line("  " + style.dim("FORBIDDEN"))
+            for pair in topology.forbid { output.line("  \(pair.from) → \(pair.to)") }
+        }
+    }
+
+    private static func way(to node: Node) -> String {
+        switch node.connect {
+        case .local: "this machine"
+        case .ssh(let user, let host, let port):
+            "ssh " + (user.map { $0 + "@" } ?? "") + host + (port.map { ":\($0)" } ?? "")
+        case nil: "unmanaged"
+        }
+    }
+}

@@ -1,0 +1,123 @@
+import LinuxSystem
+import MeshController
+import MeshModel
+
+extension CommandTable {
+    static let status = Command(
+        "status",
+        summary: "show how every node and every peering is",
+        explanation: """
+            Asks every node's kernel: interfaces, backends, handshakes, traffic, endpoints,
+            and whether anything differs from what was agreed (drift; the node mends it within
+            30 s by itself). Exit 0: all as it should be; 2: drift, or a peering is missing;
+            1: a node could not be asked.
+            """,
+        examples: ["meshproof status", "meshproof status --watch", "meshproof --lab status --json"],
+        options: Option.fleet + [Option("watch", "look again every two seconds, until Ctrl-C")]
+    ) { invocation in
+        let workspace = try Workspace(invocation)
+        let progress = workspace.progress()
+        let run = StatusRun(
+            workspace.topology, state: try workspace.state(writing: false), carrier: workspace.carrier(),
+            settings: try workspace.settings(), progress: invocation.has("watch") ? NoProgress() : progress)
+        while true {
+            let report = try run.look()
+            progress.end()
+            if workspace.asJSON {
+                try JSONOutput.print(report, command: "status", to: workspace.output)
+            } else {
+                if invocation.has("watch") && workspace.output.isTerminal {
+                    workspace.output.write("\u{1b}[H\u{1b}[J")
+                }
+                StatusView(workspace.output).print(report)
+            }
+            if invocation.has("watch") {
+                Clocks.sleep(2)
+                continue
+            }
+            if !report.isComplete { return ExitCode.failure }
+            let missing = report.peerings.contains { $0.state == .missing }
+            return report.hasDrift || missing ? ExitCode.pending : ExitCode.fine
+        }
+    }
+}
+
+/// The mesh's state for people.
+struct StatusView {
+    let output: Output
+
+    init(_ output: Output) { self.output = output }
+
+    func print(_ report: StatusReport) {
+        let style = output.style
+        let alive = report.peerings.filter { $0.state == .alive }.count
+        output.line(
+            style.bold("Mesh \(report.mesh)")
+                + "  \(Human.count(report.nodes.count, "node")), \(alive) of \(Human.count(report.peerings.count, "peering")) alive")
+        output.line()
+        nodes(report).lines(width: output.width).forEach(output.line)
+        output.line()
+        peerings(report).lines(width: output.width).forEach(output.line)
+        for node in report.nodes {
+            if let error = node.error {
+                output.line()
+                output.line("  \(style.red("✗")) \(style.bold(node.node))  \(error)")
+                if let fix = node.fix { output.line("      fix: \(fix)") }
+            }
+            for step in node.report?.drift ?? [] {
+                output.line()
+                output.line("  \(style.yellow("drift")) \(style.bold(node.node))  \(step.change.summary)")
+                output.line("      \(style.dim(step.reason))")
+            }
+            if let back = node.report?.hello.rolledBack, back.at > report.at - 3600 {
+                output.line()
+                output.line("  \(style.yellow("↺")) \(style.bold(node.node))  took revision \(back.revision) back \(Human.age(report.at - back.at)) ago: \(back.reason)")
+            }
+        }
+    }
+
+    private func nodes(_ report: StatusReport) -> Table {
+        let style = output.style
+        var table = Table(["NODE", "BACKEND", "REVISION", "PEERS", "DRIFT", "MENDED"], style)
+        for node in report.nodes {
+            guard let found = node.report else {
+                table.add([node.node, style.red("no answer"), "–", "–", "–", "–"])
+                continue
+            }
+            let interface = found.observed.interfaces.first
+            let wanted = found.document?.interfaces.first?.peers.count ?? 0
+            let mended = found.repairs.filter { $0.failure == nil }
+            let last = mended.last.map { " (\(Human.age(report.at - $0.at)) ago)" } ?? ""
+            table.add([
+                node.node, interface?.kind.label ?? "none",
+                found.hello.unconfirmed.map { "\($0) unconfirmed" } ?? "\(found.hello.revision)",
+                "\(interface?.device?.peers.count ?? 0) of \(wanted)",
+                found.drift.isEmpty ? style.green("none") : style.yellow("\(found.drift.count)"),
+                mended.isEmpty ? "never" : Human.count(mended.count, "time") + last,
+            ])
+        }
+        return table
+    }
+
+    private func peerings(_ report: StatusReport) -> Table {
+        let style = output.style
+        var table = Table(["PEERING", "STATE", "HANDSHAKE", "RX", "TX", "ENDPOINTS"], style)
+        for peering in report.peerings {
+            let state =
+                switch peering.state {
+                case .alive: style.green("alive")
+                case .idle: style.yellow("idle")
+                case .missing: style.red("missing")
+                case .waiting: style.dim("waiting")
+                }
+            let ages = peering.ends.compactMap(\.handshakeAge)
+            let first = peering.ends.first
+            table.add([
+                "\(peering.a) – \(peering.b)", state, ages.min().map { Human.age($0) } ?? "never",
+                first.map { Human.bytes($0.rxBytes) } ?? "–", first.map { Human.bytes($0.txBytes) } ?? "–",
+                first?.endpoint?.description ?? "–",
+            ])
+        }
+        return table
+    }
+}

@@ -1,0 +1,63 @@
+import MeshController
+import MeshModel
+
+extension CommandTable {
+    static let up = Command(
+        "up",
+        summary: "bring every node to what the topology says",
+        explanation: """
+            Connects to all nodes at once, puts this program there, lets each node make its
+            own keys, and gives it its part of the mesh. A change is staged everywhere, then
+            applied, and each node takes it back by itself unless this program can confirm it
+            over a new connection: a bad topology cannot lock you out. What is right already
+            is left alone; a node that fails is named, and up can simply be run again.
+            """,
+        examples: ["meshproof up", "meshproof --lab up", "meshproof up --parallel 8 --window 120"],
+        options: Option.fleet + [
+            Option("window", value: "SECONDS", "after which nodes take an unconfirmed change back (default 60)")
+        ]
+    ) { invocation in
+        let workspace = try Workspace(invocation)
+        let progress = workspace.progress()
+        let report = try UpRun(
+            workspace.topology, state: try workspace.state(writing: true), carrier: workspace.carrier(),
+            program: try NodeProgram.running(), settings: try workspace.settings(), progress: progress
+        ).run()
+        progress.end()
+        if workspace.asJSON {
+            try JSONOutput.print(report, command: "up", to: workspace.output)
+        } else {
+            UpView(workspace.output).print(report)
+        }
+        return report.isGood ? ExitCode.fine : ExitCode.failure
+    }
+}
+
+/// What `up` did, for people.
+struct UpView {
+    let output: Output
+
+    init(_ output: Output) { self.output = output }
+
+    func print(_ report: UpReport) {
+        let style = output.style
+        let bad = report.nodes.filter { $0.state == .failed || $0.state == .rolledBack }
+        let seconds = "\(Human.tenth(report.seconds)) s"
+        if !bad.isEmpty {
+            output.line(style.bold("Mesh \(report.mesh): \(Human.count(bad.count, "node")) of \(report.nodes.count) not as wanted (\(seconds))"))
+        } else if report.nodes.allSatisfy({ $0.state == .unchanged }) {
+            output.line(style.bold("Mesh \(report.mesh) is as it should be: no changes made (\(seconds))"))
+        } else {
+            let changed = report.nodes.filter { $0.state == .changed }.count
+            output.line(style.bold("Mesh \(report.mesh) stands: \(Human.count(report.stepCount, "step")) on \(Human.count(changed, "node")) in \(seconds)"))
+            output.line("  \(style.mark(report.handshakes == report.peerings)) \(report.handshakes) of \(Human.count(report.peerings, "peering")) have shaken hands")
+        }
+        for node in bad {
+            let mark = node.state == .rolledBack ? style.yellow("↺") : style.red("✗")
+            output.line("  \(mark) \(style.bold(node.node))  \(node.error ?? "")")
+            if let fix = node.fix { output.line("      fix: \(fix)") }
+        }
+        for line in report.waiting { output.line("  \(style.yellow("waiting")) \(line)") }
+        if bad.isEmpty { output.line("  next: meshproof status") } else { output.line("  then: meshproof up, again") }
+    }
+}

@@ -1,0 +1,111 @@
+import CLinux
+import Glibc
+import LinuxSystem
+import MeshController
+import MeshLab
+import MeshModel
+import TopologyFile
+
+/// What most commands begin with: the topology, the outputs, the state and the way to the nodes.
+struct Workspace {
+    let invocation: Invocation
+    let output: Output
+    let errors: Output
+    let topologyPath: String
+    let topology: Topology
+
+    /// Reads the topology; reports all its mistakes at once. With `--lab`, moves into the lab's network first.
+    init(_ invocation: Invocation, entersLab: Bool = true) throws {
+        self.invocation = invocation
+        let noColor = invocation.has("no-color")
+        output = Output(1, noColor: noColor)
+        errors = Output(2, noColor: noColor)
+        topologyPath = invocation.values["topology"] ?? "topology.yaml"
+        topology = try Workspace.read(topologyPath, errors)
+        if entersLab && invocation.has("lab") {
+            try Lab.enter(mesh: topology.mesh.name)
+        }
+    }
+
+    var asJSON: Bool { invocation.has("json") }
+    var style: Style { output.style }
+
+    /// The folder of the lab, where `--lab` asks for it.
+    private var labFolder: String? {
+        invocation.has("lab") ? Lab.folder(mesh: topology.mesh.name) : nil
+    }
+
+    /// Opens the controller's state for this mesh.
+    func state(writing: Bool) throws -> ControllerState {
+        let mesh = topology.mesh.name
+        let folders: StateFolders
+        if let labFolder {
+            folders = StateFolders(state: "\(labFolder)/state", keyFile: "\(labFolder)/controller.kek")
+        } else {
+            folders = StateFolders.standard(mesh: mesh, state: invocation.values["state"])
+        }
+        return try ControllerState(
+            folders, mesh: mesh, passphraseFile: invocation.values["passphrase-file"], writing: writing)
+    }
+
+    /// The way to the nodes.
+    func carrier() -> NodeCarrier {
+        NodeCarrier(ssh: SSHCarrier(configFile: labFolder.map { "\($0)/ssh/config" }))
+    }
+
+    /// How runs deal with nodes, from the options.
+    func settings() throws -> RunSettings {
+        var settings = RunSettings()
+        settings.timeout = try invocation.seconds("timeout", settings.timeout, in: 1...3600)
+        settings.parallel = try invocation.count("parallel", settings.parallel, in: 1...1024)
+        settings.window = try invocation.seconds("window", settings.window, in: 5...600)
+        return settings
+    }
+
+    func progress() -> ProgressView {
+        ProgressView(errors, quiet: invocation.has("quiet") || asJSON && !errors.isTerminal)
+    }
+
+    /// Asks on the terminal; without one, `--yes` is needed.
+    func confirm(_ question: String) throws {
+        if invocation.has("yes") { return }
+        guard isatty(0) == 1 else {
+            throw CommandFailure(
+                "\(question) Nobody is there to ask.", fix: "add --yes", code: ExitCode.usage)
+        }
+        errors.write("\(question) [y/N] ")
+        if (readLine() ?? "").lowercased() != "y" {
+            throw CommandFailure("nothing was done", code: ExitCode.failure)
+        }
+    }
+
+    private static func read(_ path: String, _ errors: Output) throws -> Topology {
+        let outcome = try parse(path)
+        for diagnostic in outcome.diagnostics { errors.line(paint(diagnostic, errors.style)) }
+        guard let topology = outcome.topology else {
+            let count = outcome.diagnostics.filter { $0.severity == .error }.count
+            throw CommandFailure(
+                "\(path) has \(Human.count(count, "mistake"))", code: ExitCode.badTopology)
+        }
+        return topology
+    }
+
+    /// Parses the file without judging the outcome.
+    static func parse(_ path: String) throws -> ParseOutcome {
+        let bytes: [UInt8]
+        do { bytes = try Files.read(path, limit: 16 << 20) } catch {
+            throw CommandFailure(
+                error.errno == ENOENT ? "there is no \(path)" : "\(error)",
+                fix: "meshproof init > topology.yaml, or name your file with -t", code: ExitCode.badTopology)
+        }
+        return TopologyFile.parse(bytes, name: path)
+    }
+
+    static func paint(_ diagnostic: Diagnostic, _ style: Style) -> String {
+        let label =
+            diagnostic.severity == .error ? style.red("error:") : style.yellow("warning:")
+        let place = style.bold("\(diagnostic.file):\(diagnostic.line):\(diagnostic.column):")
+        let fix = diagnostic.fix.map { "\n    " + style.bold("fix: ") + $0 } ?? ""
+        return "\(place) \(label) \(diagnostic.message)\(fix)"
+    }
+}

@@ -1,0 +1,87 @@
+import MeshController
+import Synchronization
+
+/// A line a node: rewritten in place on a terminal, printed once at the end elsewhere.
+final class ProgressView: Progress {
+    private struct Line {
+        var text: String
+        var good: Bool?
+    }
+
+    private struct State {
+        var order: [String] = []
+        var lines: [String: Line] = [:]
+        var drawn = 0
+    }
+
+    /// More nodes than this and only those that are through get a line.
+    private static let liveLimit = 24
+
+    private let output: Output
+    private let quiet: Bool
+    private let state = Mutex(State())
+
+    init(_ output: Output, quiet: Bool) {
+        self.output = output
+        self.quiet = quiet
+    }
+
+    func working(_ node: String, _ phase: String) {
+        update(node, Line(text: phase, good: nil))
+    }
+
+    func finished(_ node: String, _ text: String, good: Bool) {
+        update(node, Line(text: text, good: good))
+    }
+
+    func note(_ text: String) {
+        if quiet { return }
+        state.withLock { state in
+            erase(&state)
+            output.line("  \(output.style.yellow("!")) \(text)")
+            draw(&state)
+        }
+    }
+
+    /// Leaves what stands there and starts anew below it.
+    func end() {
+        state.withLock { $0 = State() }
+    }
+
+    private func update(_ node: String, _ line: Line) {
+        if quiet { return }
+        state.withLock { state in
+            if state.lines[node] == nil { state.order.append(node) }
+            state.lines[node] = line
+            if output.isTerminal && state.order.count <= Self.liveLimit {
+                erase(&state)
+                draw(&state)
+            } else if line.good != nil {
+                output.line(render(node, line, nameWidth: 0))
+            }
+        }
+    }
+
+    private func erase(_ state: inout State) {
+        if output.isTerminal && state.drawn > 0 { output.write("\u{1b}[\(state.drawn)A\u{1b}[J") }
+        state.drawn = 0
+    }
+
+    private func draw(_ state: inout State) {
+        guard output.isTerminal, state.order.count <= Self.liveLimit else { return }
+        let width = state.order.map(\.count).max() ?? 0
+        for node in state.order {
+            guard let line = state.lines[node] else { continue }
+            output.line(render(node, line, nameWidth: width))
+        }
+        state.drawn = state.order.count
+    }
+
+    private func render(_ node: String, _ line: Line, nameWidth: Int) -> String {
+        let mark = line.good.map(output.style.mark) ?? output.style.cyan("·")
+        let name = node.padding(to: nameWidth)
+        // Without a terminal nothing is cut: a log keeps the whole message.
+        let room = output.isTerminal ? output.width - max(nameWidth, node.count) - 7 : Int.max
+        return "  \(mark) \(output.style.bold(name))  \(TextWrap.clip(line.text, width: room))"
+    }
+}

@@ -1,0 +1,71 @@
+/// One option of a command. Help, parsing and completion all read it here.
+struct Option: Sendable {
+    /// Without the dashes.
+    let name: String
+    /// One letter, or nil.
+    let letter: Character?
+    /// What its value is called in help, or nil where it takes none.
+    let value: String?
+    /// One line.
+    let help: String
+
+    init(_ name: String, _ letter: Character? = nil, value: String? = nil, _ help: String) {
+        self.name = name
+        self.letter = letter
+        self.value = value
+        self.help = help
+    }
+
+    /// Options that every command takes.
+    static let common: [Option] = [
+        Option("topology", "t", value: "FILE", "the topology (default ./topology.yaml)"),
+        Option("state", value: "DIR", "the controller's state (default ~/.local/state/meshproof/MESH)"),
+        Option("lab", "act on the rehearsal that lab up made, not on real machines"),
+        Option("json", "print the result as JSON"),
+        Option("quiet", "q", "no progress"),
+        Option("no-color", "no colours (NO_COLOR does the same)"),
+        Option("help", "h", "explain the command"),
+    ]
+
+    /// Options of commands that talk to nodes.
+    static let fleet: [Option] = [
+        Option("timeout", value: "SECONDS", "how long one request to a node may take (default 20)"),
+        Option("parallel", value: "N", "nodes worked on at the same time (default 32)"),
+        Option("passphrase-file", value: "FILE", "unlock the state with the passphrase in FILE"),
+    ]
+}
+
+/// One command: its place in help, its options and what it does.
+struct Command: Sendable {
+    let name: String
+    /// What follows the name in the usage line, for instance `NODE COMMAND…`.
+    let operands: String
+    /// One line for the overview.
+    let summary: String
+    /// What a tired person needs to know, wrapped by hand at 76 columns.
+    let explanation: String
+    /// Command lines that work as they stand.
+    let examples: [String]
+    let options: [Option]
+    /// How many operands are allowed.
+    let operandCount: ClosedRange<Int>
+    /// Whether everything after the first operand is passed through unparsed.
+    let passesThrough: Bool
+    let run: @Sendable (Invocation) throws -> Int32
+
+    init(
+        _ name: String, operands: String = "", operandCount: ClosedRange<Int> = 0...0,
+        passesThrough: Bool = false, summary: String, explanation: String, examples: [String],
+        options: [Option] = [], run: @escaping @Sendable (Invocation) throws -> Int32
+    ) {
+        self.name = name
+        self.operands = operands
+        self.operandCount = operandCount
+        self.passesThrough = passesThrough
+        self.summary = summary
+        self.explanation = explanation
+        self.examples = examples
+        self.options = options
+        self.run = run
+    }
+}

@@ -1,0 +1,139 @@
+public import MeshModel
+public import NodeProtocol
+import LinuxSystem
+
+/// One conversation with a node's agent, over whatever carries it. Used by one thread at a time.
+public final class NodeConnection: Sendable {
+    private let stream: any ByteStream
+    private let timeout: Double
+    /// What the agent said of itself.
+    public let hello: NodeHello
+
+    /// Says hello over an open stream to `meshproof node bridge`.
+    ///
+    /// *Throws:* ``ControllerError`` `agent` where the agent is another node's, speaks another version, or is silent.
+    public init(
+        over stream: any ByteStream, node: String, meshID: String?, timeout: Double
+    ) throws(ControllerError) {
+        self.stream = stream
+        self.timeout = timeout
+        let answer = try NodeConnection.exchange(
+            .hello(version: ProtocolVersion.current), over: stream, timeout: timeout)
+        guard case .hello(let hello) = answer else {
+            throw NodeConnection.unexpected(answer, to: "hello")
+        }
+        if hello.version != ProtocolVersion.current {
+            throw ControllerError(
+                .agent, "the agent speaks protocol \(hello.version), this program \(ProtocolVersion.current)",
+                hint: "run meshproof up, which brings the same version to every node")
+        }
+        if hello.node != node || (meshID != nil && hello.meshID != meshID) {
+            throw ControllerError(
+                .agent, "the agent there is node \(hello.node) of mesh id \(hello.meshID), not \(node)",
+                hint: "check connect: in the topology; two nodes may have been mixed up")
+        }
+        self.hello = hello
+    }
+
+    deinit { stream.close() }
+
+    /// Ends the conversation.
+    public func close() { stream.close() }
+
+    /// What the kernel says on the node now.
+    public func observe() throws(ControllerError) -> NodeReport {
+        let answer = try ask(.observe)
+        guard case .observed(let report) = answer else { throw Self.unexpected(answer, to: "observe") }
+        return report
+    }
+
+    /// What applying a document would do there.
+    public func preview(_ document: NodeDocument) throws(ControllerError) -> [PlanStep] {
+        try steps(.preview(document: document), "preview")
+    }
+
+    /// Hands a signed document over; returns what committing it will do.
+    public func stage(
+        _ document: SignedDocument, presharedKeys: [PresharedKeyPayload]
+    ) throws(ControllerError) -> [PlanStep] {
+        try steps(.stage(document: document, presharedKeys: presharedKeys), "stage")
+    }
+
+    /// Applies the staged document; returns what was done.
+    public func commit(revision: UInt64, window: Double) throws(ControllerError) -> [PlanStep] {
+        try steps(.commit(revision: revision, window: window), "commit")
+    }
+
+    /// Makes the committed document the one in force.
+    public func confirm(revision: UInt64) throws(ControllerError) {
+        try done(.confirm(revision: revision), "confirm")
+    }
+
+    /// Goes back to the document before.
+    public func rollback(revision: UInt64) throws(ControllerError) {
+        try done(.rollback(revision: revision), "rollback")
+    }
+
+    /// Makes handshakes happen now.
+    public func nudge() throws(ControllerError) { try done(.nudge, "nudge") }
+
+    /// Removes everything of the mesh from the node.
+    public func down() throws(ControllerError) -> RemovalReport {
+        let answer = try ask(.down)
+        guard case .removed(let report) = answer else { throw Self.unexpected(answer, to: "down") }
+        return report
+    }
+
+    private func steps(_ request: Request, _ name: String) throws(ControllerError) -> [PlanStep] {
+        let answer = try ask(request)
+        guard case .steps(let steps) = answer else { throw Self.unexpected(answer, to: name) }
+        return steps
+    }
+
+    private func done(_ request: Request, _ name: String) throws(ControllerError) {
+        let answer = try ask(request)
+        guard case .done = answer else { throw Self.unexpected(answer, to: name) }
+    }
+
+    private func ask(_ request: Request) throws(ControllerError) -> Response {
+        try Self.exchange(request, over: stream, timeout: timeout)
+    }
+
+    private static func exchange(
+        _ request: Request, over stream: any ByteStream, timeout: Double
+    ) throws(ControllerError) -> Response {
+        let deadline = Clocks.monotonic() + timeout
+        do {
+            try stream.write(try FrameReader.frame(try Wire.encode(request)), deadline: deadline)
+            var reader = FrameReader()
+            while true {
+                if let frame = try reader.next() { return try Wire.decode(Response.self, from: frame) }
+                let bytes = try stream.read(deadline: deadline)
+                if bytes.isEmpty {
+                    let said = stream.errorText
+                    throw ControllerError(
+                        .agent, said.isEmpty ? "the agent hung up" : said,
+                        hint: "see the agent's log on the node; meshproof up starts it again")
+                }
+                reader.append(bytes)
+            }
+        } catch let error as ProtocolError {
+            throw ControllerError(.agent, error.message)
+        } catch let error as ControllerError {
+            throw error
+        } catch {
+            throw ControllerError(.agent, "\(error)")
+        }
+    }
+
+    private static func unexpected(_ answer: Response, to request: String) -> ControllerError {
+        guard case .refused(let refusal) = answer else {
+            return ControllerError(.agent, "the agent's answer to \(request) makes no sense")
+        }
+        switch refusal.code {
+        case .applyFailed: return ControllerError(.apply, refusal.message)
+        case .otherController, .notEnrolled: return ControllerError(.enroll, refusal.message)
+        default: return ControllerError(.agent, "the agent refused to \(request): \(refusal.message)")
+        }
+    }
+}

@@ -1,0 +1,113 @@
+import LinuxSystem
+public import MeshModel
+import NodeProtocol
+
+/// What `down` took away, and the proof that nothing is left.
+public struct DownReport: Codable, Sendable {
+    /// One node's part.
+    public struct NodeRemoval: Codable, Sendable {
+        /// Which node.
+        public var node: String
+        /// What was removed, a line each.
+        public var removed: [String]
+        /// What is still there, a line each; empty is the proof.
+        public var left: [String]
+        /// What went wrong.
+        public var error: String?
+        /// What to do about it.
+        public var fix: String?
+    }
+
+    /// The mesh's name.
+    public var mesh: String
+    /// Every managed node.
+    public var nodes: [NodeRemoval]
+
+    /// Whether nothing of ours is left anywhere.
+    public var isClean: Bool { nodes.allSatisfy { $0.left.isEmpty && $0.error == nil } }
+}
+
+/// Removes everything of the mesh from every node, then looks again with nothing but a shell.
+public struct DownRun: Sendable {
+    let topology: Topology
+    let state: ControllerState
+    let carrier: any Carrier
+    let settings: RunSettings
+    let progress: any Progress
+
+    /// Gathers what a run needs. The state must be open for writing.
+    public init(
+        _ topology: Topology, state: ControllerState, carrier: any Carrier, settings: RunSettings,
+        progress: any Progress
+    ) {
+        self.topology = topology
+        self.state = state
+        self.carrier = carrier
+        self.settings = settings
+        self.progress = progress
+    }
+
+    /// Works on all nodes; a node that is clean is forgotten by the controller, with its keys.
+    public func run() throws(ControllerError) -> DownReport {
+        let nodes = topology.nodes.filter(\.managed) + (try state.formerNodes(besides: topology))
+        let fleet = Fleet(parallel: settings.parallel, progress: progress)
+        let removed = try fleet.phase("removing", nodes, name: \.name) { node throws(ControllerError) in
+            try remove(node)
+        }
+        for (name, removal) in removed.results where removal.left.isEmpty { try state.forget(name) }
+        return DownReport(
+            mesh: topology.mesh.name,
+            nodes: nodes.map { node in
+                removed.results[node.name]
+                    ?? DownReport.NodeRemoval(
+                        node: node.name, removed: [], left: [],
+                        error: removed.failures[node.name]?.message,
+                        fix: removed.failures[node.name]?.hint)
+            })
+    }
+
+    private func remove(_ node: Node) throws(ControllerError) -> DownReport.NodeRemoval {
+        let mesh = topology.mesh.name
+        let contact = try NodeContact(node, mesh: mesh, by: carrier, timeout: settings.timeout)
+        let report = try leave(contact, mesh: mesh)
+        let sweep = try contact.session.run(DownRun.sweepCommand(mesh: mesh), timeout: settings.timeout)
+        let found = sweep.text.split(whereSeparator: \.isNewline).map(String.init)
+        let left = report.left + found.filter { !report.left.contains($0) }
+        progress.finished(
+            node.name,
+            left.isEmpty ? "clean: \(report.removed.count) things removed, none left" : "left: \(left.joined(separator: ", "))",
+            good: left.isEmpty)
+        return DownReport.NodeRemoval(node: node.name, removed: report.removed, left: left)
+    }
+
+    /// Asks the agent; where none answers, the program itself; where there is none either, there is nothing to remove.
+    private func leave(_ contact: NodeContact, mesh: String) throws(ControllerError) -> RemovalReport {
+        if contact.probe.hasSocket, let agent = try? contact.agent(meshID: state.knownMeshID, mesh: mesh) {
+            return try agent.down()
+        }
+        if contact.probe.digest == nil { return RemovalReport(removed: [], left: []) }
+        let result = try contact.session.run(
+            "\(NodeProgram.installedPath) node leave --mesh \(mesh)", timeout: max(settings.timeout, 30))
+        guard result.status.isSuccess else {
+            throw ControllerError(.leftOver, "\(contact.node.name): \(result.errorText.trimmedLine)")
+        }
+        do { return try Wire.decode(RemovalReport.self, from: result.output) } catch {
+            throw ControllerError(.leftOver, "\(contact.node.name) answered with something else: \(error.message)")
+        }
+    }
+
+    /// Prints a line for everything of the mesh that is still on a node, without any program of ours.
+    ///
+    /// The agent ends after its answer, so the sweep gives it two seconds to go.
+    static func sweepCommand(mesh: String) -> String {
+        """
+        i=0; while [ $i -lt 20 ] && [ -e /run/meshproof/\(mesh)/agent.lock ]; do sleep 0.1; i=$((i+1)); done; \
+        ip -o link show 2>/dev/null | sed -n 's/^[0-9]*: \\(mp[0-9]-\(mesh)\\)[:@].*/interface \\1/p'; \
+        for f in /var/lib/meshproof/\(mesh) /run/meshproof/\(mesh) \
+        /etc/systemd/system/meshproof-\(mesh).service /run/wireguard/mp[0-9]-\(mesh).sock; do \
+        [ -e "$f" ] && echo "file $f"; done; \
+        for p in /proc/[0-9]*; do c=$(tr '\\0' ' ' < $p/cmdline 2>/dev/null); case "$c" in \
+        *"meshproof node agent --mesh \(mesh) "*|*"wireguard-go mp"[0-9]"-\(mesh) "*) echo "process ${p#/proc/}: $c";; esac; done; exit 0
+        """
+    }
+}

@@ -1,0 +1,36 @@
+public import MeshModel
+
+/// What every managed node should be, resolved from the topology and from what is known of keys and addresses.
+struct MeshDesign: Sendable {
+    let documents: [String: NodeDocument]
+    /// Peerings that cannot stand yet, with the node that has no key.
+    let waiting: [(Peering, String)]
+
+    /// Resolves. Pure.
+    ///
+    /// - Parameter keepUnknown: whether peers without a key stay, with a zero key (for `plan`), or are left out.
+    init(_ topology: Topology, _ inputs: ResolverInputs, keepUnknown: Bool) {
+        var documents: [String: NodeDocument] = [:]
+        for var document in Resolver.resolve(topology, inputs: inputs) {
+            if !keepUnknown {
+                for index in document.interfaces.indices {
+                    document.interfaces[index].peers.removeAll { $0.publicKey == .zero }
+                }
+            }
+            documents[document.node] = document
+        }
+        self.documents = documents
+        waiting = topology.peerings().compactMap { pair in
+            [pair.a, pair.b].first { inputs.keys[$0] == nil }.map { (pair, $0) }
+        }
+    }
+}
+
+extension NodeDocument {
+    /// Whether two documents want the same of a node, whatever their revisions say.
+    func wantsTheSame(as other: NodeDocument?) -> Bool {
+        guard let other else { return false }
+        return format == other.format && meshID == other.meshID && mesh == other.mesh
+            && node == other.node && interfaces == other.interfaces
+    }
+}

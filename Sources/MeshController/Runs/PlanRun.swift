@@ -1,0 +1,156 @@
+import LinuxSystem
+public import MeshModel
+import NodeProtocol
+
+/// What `up` would do, node by node.
+public struct PlanReport: Codable, Sendable {
+    /// One node's part.
+    public struct NodePlan: Codable, Sendable {
+        /// Which node.
+        public var node: String
+        /// What would be done, in order, each with its reason.
+        public var steps: [PlanStep]
+        /// Whether new settings are only noted on the node, with no step in its kernel now.
+        public var documentOnly: Bool
+        /// What went wrong where the node could not be asked.
+        public var error: String?
+        /// What to do about it.
+        public var fix: String?
+    }
+
+    /// The mesh's name.
+    public var mesh: String
+    /// Every managed node, in the topology's order.
+    public var nodes: [NodePlan]
+    /// Peerings that wait for a key.
+    public var waiting: [String]
+
+    /// Whether anything would be done.
+    public var hasChanges: Bool { nodes.contains { !$0.steps.isEmpty || $0.documentOnly } }
+    /// Whether every node could be asked.
+    public var isComplete: Bool { nodes.allSatisfy { $0.error == nil } }
+}
+
+/// Works out what `up` would do, and changes nothing: not on a node, not in the controller's state.
+public struct PlanRun: Sendable {
+    let topology: Topology
+    let state: ControllerState
+    let carrier: any Carrier
+    let program: NodeProgram
+    let settings: RunSettings
+    let progress: any Progress
+
+    /// Gathers what a run needs; reading the state is enough.
+    public init(
+        _ topology: Topology, state: ControllerState, carrier: any Carrier, program: NodeProgram,
+        settings: RunSettings, progress: any Progress
+    ) {
+        self.topology = topology
+        self.state = state
+        self.carrier = carrier
+        self.program = program
+        self.settings = settings
+        self.progress = progress
+    }
+
+    /// What one node said when it was looked at.
+    private struct Look: Sendable {
+        let contact: NodeContact
+        var bootstrap: [PlanStep]
+        let connection: NodeConnection?
+        let report: NodeReport?
+    }
+
+    /// Asks every node and puts the plan together.
+    public func run() throws(ControllerError) -> PlanReport {
+        let fleet = Fleet(parallel: settings.parallel, progress: progress)
+        let managed = topology.nodes.filter(\.managed)
+        let looks = try fleet.phase("looking", managed, name: \.name) { node throws(ControllerError) in
+            try look(at: node)
+        }
+        let design = try design(hellos: looks.results.compactMapValues { $0.report?.hello })
+        let plans = try fleet.phase("planning", managed.filter { looks.results[$0.name] != nil }, name: \.name) {
+            node throws(ControllerError) in
+            guard let look = looks.results[node.name], let document = design.documents[node.name] else {
+                return PlanReport.NodePlan(node: node.name, steps: [], documentOnly: false)
+            }
+            return try plan(node, look, document)
+        }
+        let nodes = managed.map { node -> PlanReport.NodePlan in
+            if let plan = plans.results[node.name] { return plan }
+            let error = looks.failures[node.name] ?? plans.failures[node.name]
+            return PlanReport.NodePlan(
+                node: node.name, steps: [], documentOnly: false, error: error?.message ?? "not asked",
+                fix: error?.hint)
+        }
+        let unmanaged = Set(topology.nodes.filter { !$0.managed }.map(\.name))
+        return PlanReport(
+            mesh: topology.mesh.name, nodes: nodes,
+            waiting: design.waiting.filter { unmanaged.contains($0.1) }.map {
+                "\($0.0.a)-\($0.0.b): \($0.1) has no key yet"
+            })
+    }
+
+    private func look(at node: Node) throws(ControllerError) -> Look {
+        let mesh = topology.mesh.name
+        let contact = try NodeContact(node, mesh: mesh, by: carrier, timeout: settings.timeout)
+        var look = Look(contact: contact, bootstrap: [], connection: nil, report: nil)
+        let hasAgent = contact.probe.isEnrolled && contact.probe.hasSocket
+        if contact.probe.digest != program.digest {
+            let reason = contact.probe.digest == nil ? "no meshproof on the node" : "another build is installed"
+            look.bootstrap.append(PlanStep(.installBinary(version: ProgramVersion.current), reason: reason))
+        }
+        if !contact.probe.isEnrolled {
+            look.bootstrap.append(PlanStep(.enroll, reason: "the node is new to mesh \(mesh)"))
+        }
+        guard hasAgent, let connection = try? contact.agent(meshID: state.knownMeshID, mesh: mesh) else {
+            look.bootstrap.append(PlanStep(.startAgent, reason: "no agent answers on the node"))
+            return look
+        }
+        if !look.bootstrap.isEmpty {
+            look.bootstrap.append(PlanStep(.startAgent, reason: "the agent runs the former build"))
+        }
+        progress.finished(node.name, "answered", good: true)
+        return Look(
+            contact: contact, bootstrap: look.bootstrap, connection: connection,
+            report: try connection.observe())
+    }
+
+    private func design(hellos: [String: NodeHello]) throws(ControllerError) -> MeshDesign {
+        var keys = try state.nodeKeys(of: topology)
+        for (name, hello) in hellos { keys[name] = hello.keys[state.generation] ?? keys[name] }
+        let known = try state.presharedKeyIDs(for: topology.peerings())
+        return MeshDesign(
+            topology,
+            ResolverInputs(
+                meshID: state.knownMeshID ?? "", issuedAt: Clocks.wallSeconds(),
+                addresses: try state.previewAddresses(for: topology), keys: keys,
+                presharedKeys: { known[$0] ?? .unmade }, generation: state.generation),
+            keepUnknown: true)
+    }
+
+    private func plan(
+        _ node: Node, _ look: Look, _ document: NodeDocument
+    ) throws(ControllerError) -> PlanReport.NodePlan {
+        var steps = look.bootstrap
+        guard let connection = look.connection, let report = look.report else {
+            steps += Differ.plan(
+                mesh: document.mesh, desired: document.interfaces, observed: .bare, now: Clocks.wall())
+            return PlanReport.NodePlan(node: node.name, steps: steps, documentOnly: false)
+        }
+        steps += try connection.preview(document)
+        // A peer that has no key yet is in the plan, but not in the document that `up` would send today.
+        var sendable = document
+        for index in sendable.interfaces.indices {
+            sendable.interfaces[index].peers.removeAll { $0.publicKey == .zero }
+        }
+        let unmanaged = Set(topology.nodes.filter { !$0.managed }.map(\.name))
+        steps.removeAll { step in
+            guard case .addPeer(_, let peer, _) = step.change else { return false }
+            return peer.publicKey == .zero && unmanaged.contains(peer.node)
+        }
+        return PlanReport.NodePlan(
+            node: node.name, steps: steps,
+            documentOnly: steps.isEmpty && !sendable.wantsTheSame(as: report.document))
+    }
+}

@@ -1,0 +1,150 @@
+public import MeshModel
+public import NodeProtocol
+
+/// How the mesh is, as every node's kernel says.
+public struct StatusReport: Codable, Sendable {
+    /// One node's state.
+    public struct NodeStatus: Codable, Sendable {
+        /// Which node.
+        public var node: String
+        /// What the node said, or nil where it could not be asked.
+        public var report: NodeReport?
+        /// What went wrong.
+        public var error: String?
+        /// What to do about it.
+        public var fix: String?
+    }
+
+    /// One peering, as one of its two ends sees it.
+    public struct End: Codable, Sendable {
+        /// Whose view this is.
+        public var node: String
+        /// The interface.
+        public var interface: String
+        /// `kernel` or `userspace`.
+        public var backend: String
+        /// Where this end sends to.
+        public var endpoint: SocketEndpoint?
+        /// Seconds since the last handshake, or nil for never.
+        public var handshakeAge: Double?
+        /// Bytes received from the other end.
+        public var rxBytes: UInt64
+        /// Bytes sent to the other end.
+        public var txBytes: UInt64
+        /// What may come from and go to the other end.
+        public var allowedIPs: [IPPrefix]
+        /// The other end's public key.
+        public var publicKey: PublicKey
+        /// Whether a preshared key is set.
+        public var presharedKey: Bool
+    }
+
+    /// Two nodes that should be WireGuard peers.
+    public struct PeeringStatus: Codable, Sendable {
+        /// How the peering is.
+        public enum State: String, Codable, Sendable {
+            /// A handshake within the last 180 s.
+            case alive
+            /// Keys are in place and no handshake is fresh: nothing was sent, or nothing came through.
+            case idle
+            /// At least one end does not have the other as a peer.
+            case missing
+            /// One end has no key yet.
+            case waiting
+        }
+
+        /// The name that sorts first.
+        public var a: String
+        /// The name that sorts last.
+        public var b: String
+        /// How it is.
+        public var state: State
+        /// What each managed end sees; an end that could not be asked is missing.
+        public var ends: [End]
+    }
+
+    /// The mesh's name.
+    public var mesh: String
+    /// When it was asked. *Units:* seconds since 1970.
+    public var at: Double
+    /// Every managed node.
+    public var nodes: [NodeStatus]
+    /// Every peering of the topology.
+    public var peerings: [PeeringStatus]
+
+    /// Whether a node's kernel differs from its document.
+    public var hasDrift: Bool { nodes.contains { $0.report?.drift.isEmpty == false } }
+    /// Whether every node could be asked.
+    public var isComplete: Bool { nodes.allSatisfy { $0.report != nil } }
+
+    /// Puts the nodes' reports together. Pure.
+    static func make(
+        _ topology: Topology, reports: [String: NodeReport], failures: [String: (String, String?)], now: Double
+    ) -> StatusReport {
+        let nodes = topology.nodes.filter(\.managed).map { node in
+            NodeStatus(
+                node: node.name, report: reports[node.name], error: failures[node.name]?.0,
+                fix: failures[node.name]?.1)
+        }
+        let ends = endsByPeering(reports, now: now)
+        let managed = Set(nodes.map(\.node))
+        let peerings = topology.peerings().map { pair -> PeeringStatus in
+            let seen = ends[pair] ?? []
+            let asked = [pair.a, pair.b].filter { managed.contains($0) && reports[$0] != nil }
+            return PeeringStatus(
+                a: pair.a, b: pair.b, state: state(seen, asked: asked.count, pair, managed), ends: seen)
+        }
+        return StatusReport(mesh: topology.mesh.name, at: now, nodes: nodes, peerings: peerings)
+    }
+
+    private static func state(
+        _ ends: [End], asked: Int, _ pair: MeshModel.Peering, _ managed: Set<String>
+    ) -> PeeringStatus.State {
+        if ends.contains(where: { ($0.handshakeAge ?? .infinity) <= 180 }) { return .alive }
+        if ends.isEmpty && !(managed.contains(pair.a) && managed.contains(pair.b)) { return .waiting }
+        return ends.count < asked || ends.isEmpty ? .missing : .idle
+    }
+
+    private static func endsByPeering(
+        _ reports: [String: NodeReport], now: Double
+    ) -> [MeshModel.Peering: [End]] {
+        var ends: [MeshModel.Peering: [End]] = [:]
+        for (name, report) in reports.sorted(by: { $0.key < $1.key }) {
+            for wanted in report.document?.interfaces ?? [] {
+                guard let interface = report.observed.interfaces.first(where: { $0.name == wanted.name }),
+                    let device = interface.device
+                else { continue }
+                let peers = Dictionary(
+                    device.peers.map { ($0.publicKey, $0) }, uniquingKeysWith: { first, _ in first })
+                for peer in wanted.peers {
+                    guard let found = peers[peer.publicKey] else { continue }
+                    ends[MeshModel.Peering(name, peer.node), default: []].append(
+                        End(name, interface, found, now: now))
+                }
+            }
+        }
+        return ends
+    }
+}
+
+extension StatusReport.End {
+    fileprivate init(_ node: String, _ interface: ObservedInterface, _ peer: ObservedPeer, now: Double) {
+        self.init(
+            node: node, interface: interface.name, backend: interface.kind.label,
+            endpoint: peer.endpoint,
+            handshakeAge: peer.lastHandshake > 0 ? max(0, now - peer.lastHandshake) : nil,
+            rxBytes: peer.rxBytes, txBytes: peer.txBytes, allowedIPs: peer.allowedIPs,
+            publicKey: peer.publicKey, presharedKey: peer.presharedKey != nil)
+    }
+}
+
+extension InterfaceKind {
+    /// One word for people and JSON.
+    public var label: String {
+        switch self {
+        case .kernel: "kernel"
+        case .userspace: "userspace"
+        case .foreign(let kind): "not WireGuard (\(kind))"
+        }
+    }
+}

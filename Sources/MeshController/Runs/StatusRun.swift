@@ -1,0 +1,56 @@
+import LinuxSystem
+public import MeshModel
+import NodeProtocol
+import Synchronization
+
+/// Asks every node how it is; keeps its connections for the next time it is asked.
+public final class StatusRun: Sendable {
+    private let topology: Topology
+    private let carrier: any Carrier
+    private let meshID: String?
+    private let settings: RunSettings
+    private let fleet: Fleet
+    private let open = Mutex<[String: NodeConnection]>([:])
+
+    /// Gathers what a run needs; reading the state is enough.
+    public init(
+        _ topology: Topology, state: ControllerState, carrier: any Carrier, settings: RunSettings,
+        progress: any Progress
+    ) {
+        self.topology = topology
+        self.carrier = carrier
+        self.settings = settings
+        meshID = state.knownMeshID
+        fleet = Fleet(parallel: settings.parallel, progress: progress)
+    }
+
+    /// One look at the whole mesh.
+    public func look() throws(ControllerError) -> StatusReport {
+        let asked = try fleet.phase("asking", topology.nodes.filter(\.managed), name: \.name) {
+            node throws(ControllerError) in
+            try self.ask(node)
+        }
+        return StatusReport.make(
+            topology, reports: asked.results,
+            failures: asked.failures.mapValues { ($0.message, $0.hint) }, now: Clocks.wall())
+    }
+
+    private func ask(_ node: Node) throws(ControllerError) -> NodeReport {
+        if let connection = open.withLock({ $0[node.name] }) {
+            do throws(ControllerError) { return try connection.observe() } catch {
+                // The connection has died since the last look; a new one tells whether the node has.
+                _ = open.withLock { $0.removeValue(forKey: node.name) }
+            }
+        }
+        let contact = try NodeContact(
+            node, mesh: topology.mesh.name, by: carrier, timeout: settings.timeout)
+        if !contact.probe.isEnrolled {
+            throw ControllerError(
+                .enroll, "\(node.name) is not part of mesh \(topology.mesh.name) yet", hint: "run meshproof up")
+        }
+        let connection = try contact.agent(meshID: meshID, mesh: topology.mesh.name)
+        let report = try connection.observe()
+        open.withLock { $0[node.name] = connection }
+        return report
+    }
+}

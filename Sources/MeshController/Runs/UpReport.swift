@@ -1,0 +1,50 @@
+public import MeshModel
+
+/// What `up` did, node by node.
+public struct UpReport: Codable, Sendable {
+    /// How a node came out of the run.
+    public enum State: String, Codable, Sendable {
+        /// Nothing was to be done.
+        case unchanged
+        /// The change is in force.
+        case changed
+        /// The change was taken back, by the node itself or because another node was cut off.
+        case rolledBack
+        /// Something went wrong; the node is as it was.
+        case failed
+    }
+
+    /// One node's part.
+    public struct Outcome: Codable, Sendable {
+        /// Which node.
+        public var node: String
+        /// How it came out.
+        public var state: State
+        /// The revision in force, 0 for none.
+        public var revision: UInt64
+        /// What was done, in order.
+        public var steps: [PlanStep]
+        /// What went wrong.
+        public var error: String?
+        /// What to do about it.
+        public var fix: String?
+    }
+
+    /// The mesh's name.
+    public var mesh: String
+    /// Every managed node, in the topology's order.
+    public var nodes: [Outcome]
+    /// Peerings between managed nodes that have a handshake now, and how many there should be.
+    public var handshakes: Int
+    /// How many peerings between managed nodes there are.
+    public var peerings: Int
+    /// Peerings that wait for a key, as `a-b: node has no key yet`.
+    public var waiting: [String]
+    /// *Units:* seconds.
+    public var seconds: Double
+
+    /// Whether every node is as the topology wants it.
+    public var isGood: Bool { nodes.allSatisfy { $0.state == .unchanged || $0.state == .changed } }
+    /// How many steps were taken in all.
+    public var stepCount: Int { nodes.reduce(0) { $0 + $1.steps.count } }
+}
