@@ -8,7 +8,7 @@ struct KeyTests {
         "A public key is the one that RFC 7748 section 6.1 gives",
         arguments: [
             (
-                "77076d0a7318a57d3c16c17251b26645df4c2f92ebc0992ac177fba51db92c2a",
+                "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
                 "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"
             ),
             (
