@@ -1,0 +1,251 @@
+import CSSH
+import Glibc
+import LinuxSystem
+
+/// A connected, authenticated session: the core that command channels, and later forwarders, stand on.
+///
+/// One session belongs to one thread at a time. libssh runs non-blocking throughout, and every wait happens in
+/// ``wait(_:until:)``: one place for deadlines, for keepalives and for noticing that the peer is gone.
+final class SSHSession {
+    let handle: ssh_session
+    let configuration: SSHConfiguration
+    private let proxy: ProxyProcess?
+    private var lastHeard = Clocks.monotonic()
+    private var lastKeepalive = Clocks.monotonic()
+    private var isAuthenticated = false
+
+    /// Silence after which the server is asked whether it is there, the pause between such questions, and the
+    /// silence after which it is given up. *Units:* seconds.
+    private static let quiet = 15.0
+    private static let pause = 5.0
+    private static let dead = 45.0
+
+    /// `user@host:port`, for errors.
+    var subject: String { configuration.subject }
+
+    /// Opens the transport and runs the key exchange; nobody is authenticated yet.
+    private init(
+        _ configuration: SSHConfiguration, hostKeys: [String], deadline: Double,
+        address: inout String?
+    ) throws(SSHError) {
+        let (socket, peer, proxy) = try Transport.open(configuration, deadline: deadline).split()
+        guard let handle = ssh_new() else {
+            close(socket)
+            throw SSHError(.library, "connect", configuration.subject, "out of memory")
+        }
+        self.configuration = configuration
+        self.handle = handle
+        self.proxy = proxy
+        address = peer
+        do throws(SSHError) {
+            try setOptions(socket: socket, hostKeys: hostKeys)
+        } catch {
+            close(socket)
+            throw error
+        }
+        // From here on the socket is libssh's: it closes it with the session.
+        let code = try drive("connect", until: deadline) { ssh_connect(handle) }
+        if code != SSH_OK { throw connectFailure() }
+    }
+
+    deinit {
+        // Leaves politely, but does not wait: the socket does not block.
+        if ssh_is_connected(handle) != 0 { ssh_disconnect(handle) }
+        ssh_free(handle)
+    }
+
+    /// Connects, checks the host's key and authenticates, all within `timeout` seconds.
+    static func establish(
+        _ target: SSHTarget, timeout: Double
+    ) throws(SSHError) -> (SSHSession, SSHFacts) {
+        guard SSHLibrary.isReady else {
+            throw SSHError(.library, "connect", target.text, "libssh did not start")
+        }
+        let deadline = Clocks.monotonic() + timeout
+        let configuration = try SSHConfiguration.resolve(target, timeout: timeout)
+        let policy = try HostKeyPolicy(target, configuration)
+        var refused: [String] = []
+        var firstFailure: SSHError?
+        while true {
+            var address: String?
+            let session: SSHSession
+            do throws(SSHError) {
+                session = try SSHSession(
+                    configuration,
+                    hostKeys: SSHAlgorithms.hostKeys(
+                        preferring: policy.preferredTypes, excluding: refused),
+                    deadline: deadline, address: &address)
+            } catch {
+                throw firstFailure ?? error
+            }
+            let (type, fingerprint) = try session.presentedHostKey()
+            let source: String
+            do throws(SSHError) {
+                source = try policy.check(type: type, fingerprint: fingerprint)
+            } catch {
+                refused.append(type)
+                firstFailure = firstFailure ?? error
+                if policy.mayAskForAnother && refused.count < SSHAlgorithms.hostKeys.count {
+                    continue
+                }
+                throw firstFailure ?? error
+            }
+            let identity = try Authentication.run(session, deadline: deadline)
+            session.isAuthenticated = true
+            let facts = session.facts(
+                address: address, type: type, fingerprint: fingerprint, source: source,
+                identity: identity)
+            return (session, facts)
+        }
+    }
+
+    private func setOptions(socket: Int32, hostKeys: [String]) throws(SSHError) {
+        func list(_ names: [String]) -> String { names.joined(separator: ",") }
+        // ssh_config has been read already, and known_hosts is ours to judge: libssh must do neither.
+        let texts: [(ssh_options_e, String)] = [
+            (SSH_OPTIONS_HOST, configuration.host),
+            (SSH_OPTIONS_USER, configuration.user),
+            (SSH_OPTIONS_KNOWNHOSTS, "/dev/null"),
+            (SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null"),
+            (SSH_OPTIONS_IDENTITY_AGENT, configuration.agentSocket ?? "/dev/null"),
+            (SSH_OPTIONS_KEY_EXCHANGE, list(SSHAlgorithms.keyExchange)),
+            (SSH_OPTIONS_HOSTKEYS, list(hostKeys)),
+            (SSH_OPTIONS_CIPHERS_C_S, list(SSHAlgorithms.ciphers)),
+            (SSH_OPTIONS_CIPHERS_S_C, list(SSHAlgorithms.ciphers)),
+            (SSH_OPTIONS_HMAC_C_S, list(SSHAlgorithms.macs)),
+            (SSH_OPTIONS_HMAC_S_C, list(SSHAlgorithms.macs)),
+            (SSH_OPTIONS_COMPRESSION_C_S, "none"),
+            (SSH_OPTIONS_COMPRESSION_S_C, "none"),
+            (SSH_OPTIONS_PUBLICKEY_ACCEPTED_TYPES, list(SSHAlgorithms.publicKeys)),
+        ]
+        var port = UInt32(configuration.port)
+        var descriptor = socket
+        var readConfiguration: CBool = false
+        var smallestRSA: Int32 = 2048
+        var ok = texts.allSatisfy { ssh_options_set(handle, $0.0, $0.1) == 0 }
+        ok = ok && ssh_options_set(handle, SSH_OPTIONS_PORT, &port) == 0
+        ok = ok && ssh_options_set(handle, SSH_OPTIONS_FD, &descriptor) == 0
+        ok = ok && ssh_options_set(handle, SSH_OPTIONS_PROCESS_CONFIG, &readConfiguration) == 0
+        ok = ok && ssh_options_set(handle, SSH_OPTIONS_RSA_MIN_SIZE, &smallestRSA) == 0
+        if !ok { throw SSHError(.library, "connect", subject, libraryText) }
+        ssh_set_blocking(handle, 0)
+    }
+
+    private func presentedHostKey() throws(SSHError) -> (type: String, fingerprint: String) {
+        var key: ssh_key?
+        guard ssh_get_server_publickey(handle, &key) == SSH_OK, let key else {
+            throw SSHError(.library, "check host key", subject, libraryText)
+        }
+        defer { ssh_key_free(key) }
+        guard let fingerprint = SSHLibrary.fingerprint(key) else {
+            throw SSHError(.library, "check host key", subject, "the key has no fingerprint")
+        }
+        return (SSHLibrary.typeName(key), fingerprint)
+    }
+
+    private func facts(
+        address: String?, type: String, fingerprint: String, source: String, identity: String
+    ) -> SSHFacts {
+        func text(_ pointer: UnsafePointer<CChar>?) -> String {
+            pointer.map { String(cString: $0) } ?? "unknown"
+        }
+        func mac(_ name: String) -> String { name.hasPrefix("aead-") ? "aead" : name }
+        return SSHFacts(
+            user: configuration.user, host: configuration.host, port: configuration.port,
+            address: address, keyExchange: text(ssh_get_kex_algo(handle)),
+            cipherIn: text(ssh_get_cipher_in(handle)), cipherOut: text(ssh_get_cipher_out(handle)),
+            macIn: mac(text(ssh_get_hmac_in(handle))), macOut: mac(text(ssh_get_hmac_out(handle))),
+            hostKeyType: type, hostKeyFingerprint: fingerprint, hostKeySource: source,
+            identity: identity, serverBanner: text(ssh_get_serverbanner(handle)))
+    }
+
+    // MARK: Waiting
+
+    /// Repeats a non-blocking libssh call until it is done.
+    func drive(
+        _ operation: String, until deadline: Double, again: Int32 = SSH_AGAIN, _ step: () -> Int32
+    ) throws(SSHError) -> Int32 {
+        while true {
+            let code = step()
+            if code != again { return code }
+            try wait(operation, until: deadline)
+        }
+    }
+
+    /// Whether bytes that libssh holds wait for room in the socket.
+    var hasUnsentBytes: Bool { ssh_get_poll_flags(handle) & SSH_WRITE_PENDING != 0 }
+
+    /// Waits until the server has sent something or takes more, so that the next libssh call can get further.
+    ///
+    /// *Throws:* `timeout` at the deadline, `lost` where the connection has ended or the peer has fallen silent.
+    func wait(_ operation: String, until deadline: Double) throws(SSHError) {
+        let socket = ssh_get_fd(handle)
+        if socket < 0 { throw lost(operation) }
+        while true {
+            let now = Clocks.monotonic()
+            if now >= deadline {
+                throw SSHError(
+                    .timeout, operation, subject, "no end within the time allowed",
+                    hint: "look at the host's load and network, or allow more with --timeout")
+            }
+            var until = deadline
+            if isAuthenticated { until = min(until, try keepAlive(operation, now: now)) }
+            let events = Int16(POLLIN | (hasUnsentBytes ? POLLOUT : 0))
+            var entry = pollfd(fd: socket, events: events, revents: 0)
+            let milliseconds = Int32(min(max(until - now, 0) * 1000 + 1, 3_600_000))
+            if poll(&entry, 1, milliseconds) > 0 {
+                if entry.revents & Int16(POLLIN) != 0 { lastHeard = Clocks.monotonic() }
+                return
+            }
+        }
+    }
+
+    /// Asks a silent server for a sign of life; says when to look again.
+    private func keepAlive(_ operation: String, now: Double) throws(SSHError) -> Double {
+        // Between two commands nobody listens: silence counts from the first wait after it.
+        if now - max(lastHeard, lastKeepalive) > SSHSession.dead { lastHeard = now }
+        let silence = now - lastHeard
+        if silence >= SSHSession.dead {
+            throw SSHError(
+                .lost, operation, subject, "the host has not answered for \(Int(silence)) s",
+                hint: "check the host and the network, then run the command again")
+        }
+        if silence >= SSHSession.quiet && now - lastKeepalive >= SSHSession.pause {
+            lastKeepalive = now
+            _ = ssh_send_keepalive(handle)
+        }
+        return silence < SSHSession.quiet
+            ? lastHeard + SSHSession.quiet : lastKeepalive + SSHSession.pause
+    }
+
+    // MARK: Failures
+
+    /// libssh's own words for its last failure.
+    var libraryText: String {
+        guard let text = ssh_get_error(UnsafeMutableRawPointer(handle)) else { return "unknown" }
+        let words = String(cString: text)
+        return words.isEmpty ? "no reason given" : words
+    }
+
+    /// The connection ended in the middle of `operation`.
+    func lost(_ operation: String) -> SSHError {
+        SSHError(
+            .lost, operation, subject, "the connection was lost: \(libraryText)",
+            hint: "check the host and the network, then run the command again")
+    }
+
+    private func connectFailure() -> SSHError {
+        let words = libraryText
+        if words.contains("no match for method") {
+            return SSHError(
+                .negotiation, "connect", subject, words,
+                hint:
+                    "the server offers only outdated algorithms: update its OpenSSH (8.0 or newer)")
+        }
+        let hint =
+            configuration.proxyCommand == nil
+            ? "is that an SSH server, and does it let this address in?"
+            : "check ProxyCommand or ProxyJump in ssh_config: \(configuration.proxyCommand ?? "")"
+        return SSHError(.unreachable, "connect", subject, words, hint: hint)
+    }
+}
