@@ -80,10 +80,12 @@ public struct Child: ~Copyable {
             var envp: [UnsafeMutablePointer<CChar>?] = environment.map { strdup($0) }
             envp.append(nil)
             defer { for item in envp { free(item) } }
-            code = cl_spawn(&pid, path, &argv, &envp, input, output, errors, newSession ? 1 : 0, directory)
+            code = cl_spawn(
+                &pid, path, &argv, &envp, input, output, errors, newSession ? 1 : 0, directory)
         } else {
             code = cl_spawn(
-                &pid, path, &argv, cl_environment(), input, output, errors, newSession ? 1 : 0, directory)
+                &pid, path, &argv, cl_environment(), input, output, errors, newSession ? 1 : 0,
+                directory)
         }
         if code != 0 { throw SystemError("run", name, errno: code) }
         let started = pid
@@ -103,7 +105,8 @@ public struct Child: ~Copyable {
         var status: Int32 = 0
         let pid = self.pid
         try check("waitpid") { waitpid(pid, &status, 0) }
-        return cl_exited(status) != 0 ? .code(cl_exit_status(status)) : .signal(cl_signalled_by(status))
+        return cl_exited(status) != 0
+            ? .code(cl_exit_status(status)) : .signal(cl_signalled_by(status))
     }
 
     /// Sends a signal; a child that has ended is no error.
@@ -115,7 +118,9 @@ public struct Child: ~Copyable {
     public static func find(_ name: String) -> String? {
         if name.contains("/") { return name }
         let path = getenv("PATH").map { String(cString: $0) } ?? ""
-        for folder in path.split(separator: ":").map(String.init) + ["/usr/local/sbin", "/usr/sbin", "/sbin"] {
+        for folder in path.split(separator: ":").map(String.init) + [
+            "/usr/local/sbin", "/usr/sbin", "/sbin",
+        ] {
             let candidate = "\(folder)/\(name)"
             if access(candidate, X_OK) == 0 { return candidate }
         }
@@ -126,7 +131,8 @@ public struct Child: ~Copyable {
     ///
     /// *Throws:* ``SystemError``; `ETIMEDOUT` after `timeout` seconds, with the child killed and reaped.
     public static func run(
-        _ arguments: [String], input: [UInt8] = [], environment: [String]? = nil, timeout: Double = 60,
+        _ arguments: [String], input: [UInt8] = [], environment: [String]? = nil,
+        timeout: Double = 60,
         limit: Int = 16 << 20
     ) throws(SystemError) -> CommandResult {
         let (inRead, inWrite) = try IO.pipe().split()
@@ -136,13 +142,15 @@ public struct Child: ~Copyable {
         let child: Child
         do throws(SystemError) {
             child = try Child(
-                arguments, input: inRead, output: outWrite, errors: errWrite, environment: environment)
+                arguments, input: inRead, output: outWrite, errors: errWrite,
+                environment: environment)
         } catch {
             for fd in [inRead, inWrite, outWrite, errWrite] { close(fd) }
             throw error
         }
         for fd in [inRead, outWrite, errWrite] { close(fd) }
-        var exchange = PipeExchange(input: input, inWrite: inWrite, outRead: outRead, errRead: errRead)
+        var exchange = PipeExchange(
+            input: input, inWrite: inWrite, outRead: outRead, errRead: errRead)
         let finished = exchange.pump(deadline: Clocks.monotonic() + timeout, limit: limit)
         exchange.closeInput()
         if !finished { child.signal(SIGKILL) }
@@ -186,8 +194,12 @@ private struct PipeExchange {
             if left <= 0 { return false }
             var entries = [outRead, errRead].filter { open[$0] == true }
                 .map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-            if inWrite >= 0 { entries.append(pollfd(fd: inWrite, events: Int16(POLLOUT), revents: 0)) }
-            if poll(&entries, nfds_t(entries.count), Int32(min(left * 1000 + 1, 1_000_000))) <= 0 { continue }
+            if inWrite >= 0 {
+                entries.append(pollfd(fd: inWrite, events: Int16(POLLOUT), revents: 0))
+            }
+            if poll(&entries, nfds_t(entries.count), Int32(min(left * 1000 + 1, 1_000_000))) <= 0 {
+                continue
+            }
             for entry in entries where entry.revents != 0 {
                 if entry.fd == inWrite {
                     feed()
@@ -203,9 +215,13 @@ private struct PipeExchange {
 
     private mutating func feed() {
         let start = sent
-        let written = input.withUnsafeBytes { Glibc.write(inWrite, $0.baseAddress! + start, $0.count - start) }
+        let written = input.withUnsafeBytes {
+            Glibc.write(inWrite, $0.baseAddress! + start, $0.count - start)
+        }
         if written > 0 { sent += written }
-        if (written < 0 && errno != EAGAIN && errno != EINTR) || sent == input.count { closeInput() }
+        if (written < 0 && errno != EAGAIN && errno != EINTR) || sent == input.count {
+            closeInput()
+        }
     }
 
     private mutating func keep(_ chunk: [UInt8], from fd: Int32, limit: Int) {

@@ -50,12 +50,18 @@ public enum IO {
     /// Writes all of `bytes`, waiting where a non-blocking descriptor is full.
     public static func writeAll(_ fd: Int32, _ bytes: some Collection<UInt8>) throws(SystemError) {
         let array = ContiguousArray(bytes)
+        try array.withUnsafeBufferPointer { (buffer) throws(SystemError) in
+            try writeAll(fd, raw: UnsafeRawBufferPointer(buffer))
+        }
+    }
+
+    /// As ``writeAll(_:_:)``, but leaves no second copy in memory: for secrets.
+    public static func writeAll(_ fd: Int32, raw bytes: UnsafeRawBufferPointer) throws(SystemError)
+    {
+        guard let base = bytes.baseAddress else { return }
         var offset = 0
-        while offset < array.count {
-            let start = offset
-            let written = array.withUnsafeBytes { buffer in
-                Glibc.write(fd, buffer.baseAddress! + start, buffer.count - start)
-            }
+        while offset < bytes.count {
+            let written = Glibc.write(fd, base + offset, bytes.count - offset)
             if written >= 0 {
                 offset += written
                 continue

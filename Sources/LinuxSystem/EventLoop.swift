@@ -46,7 +46,9 @@ public struct EventLoop: ~Copyable {
         var events = [UInt32](repeating: 0, count: 64)
         var tokens = [UInt64](repeating: 0, count: 64)
         let number = epoll.number
-        let count = try check("epoll_wait") { cl_epoll_wait(number, &events, &tokens, 64, milliseconds) }
+        let count = try check("epoll_wait") {
+            cl_epoll_wait(number, &events, &tokens, 64, milliseconds)
+        }
         return (0..<Int(count)).map { index in
             let flags = events[index]
             return Event(

@@ -7,7 +7,8 @@ public enum Files {
     ///
     /// *Throws:* ``SystemError``; `EFBIG` where it holds more than `limit` bytes.
     public static func read(_ path: String, limit: Int = 64 << 20) throws(SystemError) -> [UInt8] {
-        let file = Descriptor(owning: try check("open", path) { cl_open(path, O_RDONLY | O_CLOEXEC, 0) })
+        let file = Descriptor(
+            owning: try check("open", path) { cl_open(path, O_RDONLY | O_CLOEXEC, 0) })
         var bytes: [UInt8] = []
         while true {
             let chunk: [UInt8]
@@ -36,6 +37,16 @@ public enum Files {
     public static func replace(
         _ path: String, with bytes: some Collection<UInt8>, mode: UInt32 = 0o600
     ) throws(SystemError) {
+        let array = ContiguousArray(bytes)
+        try array.withUnsafeBufferPointer { (buffer) throws(SystemError) in
+            try replace(path, withRaw: UnsafeRawBufferPointer(buffer), mode: mode)
+        }
+    }
+
+    /// As ``replace(_:with:mode:)``, but leaves no second copy in memory: for secrets.
+    public static func replace(
+        _ path: String, withRaw bytes: UnsafeRawBufferPointer, mode: UInt32 = 0o600
+    ) throws(SystemError) {
         let new = "\(path).\(getpid()).new"
         _ = unlink(new)
         let flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
@@ -43,12 +54,13 @@ public enum Files {
             let file = Descriptor(owning: try check("create", new) { cl_open(new, flags, mode) })
             let number = file.number
             try check("chmod", new) { fchmod(number, mode) }
-            try IO.writeAll(number, bytes)
+            try IO.writeAll(number, raw: bytes)
             try check("fsync", new) { fsync(number) }
             try check("rename", path) { rename(new, path) }
         } catch {
             _ = unlink(new)
-            throw error.subject.isEmpty ? SystemError(error.operation, path, errno: error.errno) : error
+            throw error.subject.isEmpty
+                ? SystemError(error.operation, path, errno: error.errno) : error
         }
         try syncFolder(of: path)
     }

@@ -10,7 +10,9 @@ public final class Worker: Sendable {
     private let joined = Mutex(false)
 
     /// Starts `body` on a new thread called `name` (15 bytes are kept).
-    public init(_ name: String, stackBytes: Int = 1 << 20, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
+    public init(_ name: String, stackBytes: Int = 1 << 20, _ body: @escaping @Sendable () -> Void)
+        throws(SystemError)
+    {
         let job = Unmanaged.passRetained(WorkerJob(name: name, body: body))
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
