@@ -1,0 +1,90 @@
+extension Change {
+    /// The change in one line, for people: "add peer gpu (dKq3…): 10.77.0.2/32, endpoint 198.51.100.12:51820".
+    public var summary: String {
+        switch self {
+        case .installBinary(let version): return "install meshproof \(version)"
+        case .enroll: return "enrol the node: make its key, pin the controller's"
+        case .startAgent: return "start the agent"
+        case .createInterface(let name, let backend):
+            return "create interface \(name)" + (backend == .auto ? "" : " (\(backend.rawValue))")
+        case .deleteInterface(let name): return "delete interface \(name)"
+        case .setPrivateKey(let interface, let generation, let publicKey):
+            let key = publicKey == .zero ? "not made yet" : "\(publicKey.short)…"
+            return "set private key of \(interface): generation \(generation) (\(key))"
+        case .setListenPort(let interface, let port): return "set port of \(interface): \(port)"
+        case .setLinkGroup(let interface): return "put \(interface) in the mesh's link group"
+        case .setMTU(let interface, let mtu): return "set MTU of \(interface): \(mtu)"
+        case .linkUp(let interface): return "bring \(interface) up"
+        case .addPeer(_, let peer, let endpoint): return Self.summary(of: peer, endpoint)
+        case .updatePeer(_, let update): return "update peer " + update.summary
+        case .removePeer(_, let publicKey): return "remove peer \(publicKey.short)…"
+        case .addAddress(let interface, let address):
+            return "add address \(address) to \(interface)"
+        case .removeAddress(let interface, let address):
+            return "remove address \(address) from \(interface)"
+        case .setRoute(let route): return "set route \(route.summary)"
+        case .removeRoute(let route): return "remove route \(route.summary)"
+        }
+    }
+
+    /// The interface that the change is about, where it is about one.
+    public var interface: String? {
+        switch self {
+        case .installBinary, .enroll, .startAgent: return nil
+        case .createInterface(let name, _), .deleteInterface(let name),
+            .setPrivateKey(let name, _, _),
+            .setListenPort(let name, _), .setLinkGroup(let name), .setMTU(let name, _),
+            .linkUp(let name), .addPeer(let name, _, _), .updatePeer(let name, _),
+            .removePeer(let name, _), .addAddress(let name, _), .removeAddress(let name, _):
+            return name
+        case .setRoute(let route), .removeRoute(let route): return route.interface
+        }
+    }
+
+    private static func summary(of peer: DesiredPeer, _ endpoint: SocketEndpoint?) -> String {
+        let key = peer.publicKey == .zero ? "key not made yet" : "\(peer.publicKey.short)…"
+        var text = "add peer \(peer.node) (\(key)): \(PeerUpdate.list(peer.allowedIPs))"
+        if let place = endpoint?.description ?? peer.endpoint?.description {
+            text += ", endpoint \(place)"
+        }
+        return text
+    }
+}
+
+extension PlanStep {
+    /// The change in one line, for people.
+    public var summary: String { change.summary }
+}
+
+extension PeerUpdate {
+    /// What is updated, in one line.
+    var summary: String {
+        var parts: [String] = []
+        if let allowedIPs { parts.append("allowed IPs \(Self.list(allowedIPs))") }
+        if let endpoint { parts.append("endpoint \(endpoint)") }
+        if let keepalive {
+            parts.append(keepalive == 0 ? "no keepalive" : "keepalive \(keepalive) s")
+        }
+        if removePresharedKey { parts.append("no preshared key") }
+        if presharedKey != nil { parts.append("preshared key") }
+        return "\(node) (\(publicKey.short)…): \(parts.joined(separator: ", "))"
+    }
+
+    static func list(_ prefixes: [IPPrefix]) -> String {
+        if prefixes.isEmpty { return "no allowed IPs" }
+        let shown = prefixes.prefix(3).map(\.description).joined(separator: ", ")
+        return prefixes.count > 3 ? "\(shown) and \(prefixes.count - 3) more" : shown
+    }
+}
+
+extension ObservedRoute {
+    /// `10.77.0.2/32 via mp0-homelab`, or `10.77.0.0/24: unreachable`.
+    var summary: String {
+        switch kind {
+        case .unreachable: return "\(destination): unreachable"
+        case .unicast:
+            return "\(destination) via \(interface ?? "nothing")"
+                + (source.map { " from \($0)" } ?? "")
+        }
+    }
+}

@@ -1,0 +1,60 @@
+/// Says what to do to a node so that its kernel is as a document wants it. Pure.
+///
+/// What is not of the mesh is never touched: interfaces count by name (``Ownership/generation(of:mesh:)``), and
+/// routes by those interfaces or, for `unreachable` ones, by the observer's filter.
+///
+/// The order is safe to stop at any point: interfaces are made and filled before routes lead to them, and what is
+/// no longer wanted goes last. A live interface is never taken down, and no list of peers is replaced as a whole.
+public enum Differ {
+    /// How long after a handshake a learnt endpoint is left alone. *Units:* seconds.
+    ///
+    /// *Source:* a WireGuard session is refused after 180 seconds (REJECT_AFTER_TIME, WireGuard paper section 6.1).
+    public static let endpointFreshness: Double = 180
+
+    /// The steps from `observed` to `desired`, in order; empty where nothing is to be done.
+    ///
+    /// - Parameters:
+    ///   - mesh: whose interfaces are ours to change.
+    ///   - desired: where two interfaces have the same allowed IP, the first one carries its route.
+    ///   - now: seconds since 1970, on the clock of the observed handshakes.
+    public static func plan(
+        mesh: String, desired: [DesiredInterface], observed: ObservedNode, now: Double
+    ) -> [PlanStep] {
+        var plan = NodePlan(observed: observed, now: now)
+        let wanted = Set(desired.map(\.name))
+        for interface in desired { plan.bring(interface) }
+        plan.setRoutes(RoutePlan.wanted(by: desired))
+        plan.removeRoutes(
+            keeping: wanted, owning: { Ownership.generation(of: $0, mesh: mesh) != nil })
+        plan.removeLeftovers()
+        for interface in observed.interfaces
+        where Ownership.generation(of: interface.name, mesh: mesh) != nil
+            && !wanted.contains(interface.name)
+        {
+            plan.add(
+                .deleteInterface(name: interface.name),
+                "no longer in the document, with all that hangs on it")
+        }
+        return plan.steps
+    }
+
+    /// As ``plan(mesh:desired:observed:now:)``, for a whole document.
+    public static func plan(
+        _ document: NodeDocument, observed: ObservedNode, now: Double
+    ) -> [PlanStep] {
+        plan(mesh: document.mesh, desired: document.interfaces, observed: observed, now: now)
+    }
+}
+
+extension Ownership {
+    /// The generation that an interface name of this mesh tells, or nil where the name is not this mesh's.
+    public static func generation(of interface: String, mesh: String) -> Int? {
+        let name = interface.utf8
+        guard name.count == mesh.utf8.count + 4, name.starts(with: "mp".utf8),
+            name.dropFirst(4).elementsEqual(mesh.utf8),
+            name.dropFirst(3).first == UInt8(ascii: "-"),
+            let digit = name.dropFirst(2).first, (48...57).contains(digit)
+        else { return nil }
+        return Int(digit) - 48
+    }
+}
