@@ -38,7 +38,7 @@ let package = Package(
 
         // Adapters: each talks to one thing outside.
         module("Netlink", ["CMnl", "CLinux", "LinuxSystem", "MeshModel"]),
-        module("WireGuard", ["Netlink", "CLinux", "LinuxSystem", "MeshModel"]),
+        module("WireGuard", ["Netlink", "CSodium", "CLinux", "LinuxSystem", "MeshModel"]),
         module("Secrets", ["CSodium", "LinuxSystem", "MeshModel"]),
         module("TopologyFile", ["CYAML", "MeshModel"]),
         module("StateStore", ["CSQLite", "LinuxSystem", "MeshModel"]),

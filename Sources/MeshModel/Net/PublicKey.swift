@@ -15,8 +15,27 @@ public struct PublicKey: Hashable, Sendable {
     public init?(bytes: some Collection<UInt8>) {
         guard bytes.count == 32 else { return nil }
         var words: [UInt64] = [0, 0, 0, 0]
-        for (index, byte) in bytes.enumerated() { words[index / 8] = words[index / 8] << 8 | UInt64(byte) }
+        for (index, byte) in bytes.enumerated() {
+            words[index / 8] = words[index / 8] << 8 | UInt64(byte)
+        }
         self.words = (words[0], words[1], words[2], words[3])
+    }
+
+    /// A key from exactly 32 bytes of memory, else nil; makes nothing on the heap.
+    public init?(loading bytes: UnsafeRawBufferPointer) {
+        guard bytes.count == 32 else { return nil }
+        func word(_ index: Int) -> UInt64 {
+            UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self))
+        }
+        words = (word(0), word(1), word(2), word(3))
+    }
+
+    /// Writes the 32 bytes to the start of `target`, which holds at least that many.
+    public func store(to target: UnsafeMutableRawBufferPointer) {
+        target.storeBytes(of: words.0.bigEndian, toByteOffset: 0, as: UInt64.self)
+        target.storeBytes(of: words.1.bigEndian, toByteOffset: 8, as: UInt64.self)
+        target.storeBytes(of: words.2.bigEndian, toByteOffset: 16, as: UInt64.self)
+        target.storeBytes(of: words.3.bigEndian, toByteOffset: 24, as: UInt64.self)
     }
 
     /// The 32 bytes.
