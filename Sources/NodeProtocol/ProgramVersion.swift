@@ -1,5 +1,5 @@
-/// The version of this program, the same text on controller and nodes.
+/// The version of this program, as `--version`, the agent's hello and the installer say it.
 public enum ProgramVersion {
-    /// As `meshproof --version` prints it.
+    /// *Shape:* semantic version.
     public static let current = "0.1.0"
 }

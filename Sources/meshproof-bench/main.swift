@@ -1,1 +1,9 @@
-print("bench")
+/// `meshproof-bench NAME …`: one measure a name, each in its own file.
+let arguments = Array(CommandLine.arguments.dropFirst())
+let code: Int32
+switch arguments.first {
+case "resolve": code = ResolveBench.run(Array(arguments.dropFirst()))
+case "topology": code = ResolveBench.printTopology(Array(arguments.dropFirst()))
+default: code = BenchOutput.usage()
+}
+BenchOutput.exit(code)

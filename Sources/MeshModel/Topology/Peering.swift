@@ -10,6 +10,13 @@ public struct Peering: Hashable, Sendable, Comparable {
         (a, b) = one < other ? (one, other) : (other, one)
     }
 
+    /// The pair of names that are known to be in order.
+    init(ordered a: String, _ b: String) {
+        (self.a, self.b) = (a, b)
+    }
+
     /// By names.
-    public static func < (left: Peering, right: Peering) -> Bool { (left.a, left.b) < (right.a, right.b) }
+    public static func < (left: Peering, right: Peering) -> Bool {
+        (left.a, left.b) < (right.a, right.b)
+    }
 }

@@ -1,0 +1,105 @@
+import MeshModel
+package import NodeProtocol
+import Secrets
+
+extension AgentCore {
+    /// Answers a request of a connection that has said hello. Never throws: a refusal is an answer.
+    package func answer(_ request: Request, from connection: UInt64, at now: Moment) -> Response {
+        do { return try respond(to: request, from: connection, at: now) } catch {
+            return .refused(error)
+        }
+    }
+
+    private func respond(
+        to request: Request, from connection: UInt64, at now: Moment
+    ) throws(ProtocolError) -> Response {
+        switch request {
+        case .hello(let version):
+            guard version == ProtocolVersion.current else {
+                throw ProtocolError(
+                    .version,
+                    "the agent speaks version \(ProtocolVersion.current) (meshproof \(program)), the "
+                        + "controller version \(version); install the same meshproof on both")
+            }
+            return .hello(try asking(hello))
+        case .observe: return .observed(try asking { () throws(NodeError) in try report(at: now) })
+        case .preview(let document):
+            try check.checkPreview(document)
+            return .steps(try steps(to: document, at: now))
+        case .stage(let signed, let presharedKeys):
+            return .steps(try stage(signed, presharedKeys, at: now))
+        case .commit(let revision, let window):
+            return .steps(try commit(revision, window: window, from: connection, at: now))
+        case .confirm(let revision):
+            try confirm(revision, from: connection)
+            return .done
+        case .rollback(let revision):
+            try rollBack(revision, at: now)
+            return .done
+        case .nudge:
+            kernel.nudge(peersToNudge())
+            return .done
+        case .prepareKey(let generation):
+            return .key(
+                try asking { () throws(NodeError) in try keys.prepare(generation) })
+        case .down: return .removed(takeDown(at: now))
+        }
+    }
+
+    private func stage(
+        _ signed: SignedDocument, _ payloads: [PresharedKeyPayload], at now: Moment
+    ) throws(ProtocolError) -> [PlanStep] {
+        // The signature comes first: what nobody signed is not worth a look.
+        let named = Set(
+            try check.open(signed).interfaces.flatMap(\.peers).compactMap(\.presharedKey))
+        var brought: [(PresharedKeyID, SecretBytes)] = []
+        for payload in payloads {
+            guard named.contains(payload.id) else {
+                throw ProtocolError(
+                    .invalidDocument, "a preshared key was sent that the document does not name")
+            }
+            guard NodeKeys.isName(payload.id),
+                let key = try? SecretText.decode(payload.key, count: PresharedKeys.width),
+                PresharedKeys.identify(key) == payload.id
+            else {
+                throw ProtocolError(
+                    .invalidDocument, "a preshared key is not the one that its name says")
+            }
+            brought.append((payload.id, key))
+        }
+        let document = try check.admit(
+            signed, after: store.highestRevision,
+            keys: try asking { () throws(NodeError) in try keys.publicKeys() },
+            presharedKeys: keys.presharedKeyIDs().union(brought.map(\.0)))
+        try asking { () throws(NodeError) in
+            for (id, key) in brought { try keys.keep(key, as: id) }
+            try store.stage(TakenDocument(signed: signed, document: document))
+        }
+        return try steps(to: document, at: now)
+    }
+
+    private func steps(to document: NodeDocument, at now: Moment) throws(ProtocolError) -> [PlanStep] {
+        try asking { () throws(NodeError) in try plan(document.interfaces, at: now) }
+    }
+
+    /// One overlay address of each peer.
+    private func peersToNudge() -> [IPAddress] {
+        let peers = (target ?? []).flatMap(\.peers)
+        let addresses = peers.compactMap { peer in peer.allowedIPs.first { $0.isHost }?.address }
+        return Array(addresses.prefix(Self.nudgeLimit))
+    }
+
+    private func takeDown(at now: Moment) -> RemovalReport {
+        log.notice("going down: removing everything of mesh \(identity.mesh)")
+        let removal = Removal(folders: folders, storage: storage, kernel: kernel)
+        let report = removal.run(networks: store.networks, at: now)
+        end()
+        return report
+    }
+
+    private func asking<Value>(
+        _ body: () throws(NodeError) -> Value
+    ) throws(ProtocolError) -> Value {
+        do { return try body() } catch { throw error.refusal }
+    }
+}

@@ -1,0 +1,297 @@
+package import MeshModel
+import NodeProtocol
+import Secrets
+
+/// The agent's mind: what it holds, what it answers, what it does next. One thread owns it.
+///
+/// It reads no clock, opens no socket and knows the kernel only as a ``NodeKernel``.
+package final class AgentCore {
+    /// How often the kernel is looked at without cause. *Units:* seconds.
+    package static let sweepInterval: Double = 15
+    /// How long events are gathered before they cause a sweep, and how far such sweeps are apart at least.
+    package static let settleTime: Double = 1
+    /// The longest window of a commit. *Units:* seconds.
+    package static let longestWindow: Double = 600
+    /// How many peers one nudge reaches.
+    package static let nudgeLimit = 2_000
+
+    let identity: NodeIdentity
+    let folders: NodeFolders
+    let storage: any NodeStorage
+    let kernel: any NodeKernel
+    let keys: NodeKeys
+    let store: DocumentStore
+    let check: DocumentCheck
+    let program: String
+    let bootID: String
+    let log: NodeLog
+    var names = EndpointNames()
+    private var repairs: [Repair] = []
+    private var pacer = RepairPacer()
+    private var sweepDue = 0.0
+    private var lastSweep = -Double.infinity
+    private var lastObservationFailure: String?
+    /// The connection that committed; its `confirm` does not count.
+    private var committer: UInt64?
+    /// Set once `down` has been carried out; the agent ends after the answer.
+    package private(set) var isEnding = false
+
+    /// An agent for an enrolled node; ``start(at:)`` makes it live.
+    package init(
+        identity: NodeIdentity, folders: NodeFolders, storage: any NodeStorage,
+        kernel: any NodeKernel, program: String, bootID: String, log: NodeLog
+    ) {
+        self.identity = identity
+        self.folders = folders
+        self.storage = storage
+        self.kernel = kernel
+        self.program = program
+        self.bootID = bootID
+        self.log = log
+        keys = NodeKeys(folders, storage)
+        store = DocumentStore(folders, storage, keys)
+        check = DocumentCheck(identity)
+    }
+
+    /// Reads what was kept, takes back what nobody confirmed in time, and brings the node to the document.
+    package func start(at now: Moment) throws(NodeError) {
+        try store.load(check)
+        if let damage = store.damage { log.error(damage) }
+        if let pending = store.unconfirmed,
+            pending.bootID != bootID || now.monotonic >= pending.deadline
+        {
+            rollBack(at: now, reason: "nobody confirmed it before the agent was started again")
+        }
+        followNames()
+        sweep(at: now)
+    }
+
+    /// The interfaces that should be now: those committed, else those in force. nil means "hands off".
+    var target: [DesiredInterface]? {
+        if let pending = store.unconfirmed { return pending.taken.document.interfaces }
+        if store.damage != nil { return nil }
+        if let current = store.current { return current.document.interfaces }
+        // A first document that was taken back leaves nothing; a node without any was never ours to change.
+        return store.highestRevision > 0 ? [] : nil
+    }
+
+    // MARK: time
+
+    /// When ``tick(at:)`` has something to do. *Units:* monotonic seconds.
+    package var nextWake: Double {
+        var next = sweepDue
+        if let pending = store.unconfirmed { next = min(next, pending.deadline) }
+        if let due = names.nextDue { next = min(next, due) }
+        return next
+    }
+
+    /// Does what is due: an automatic rollback, a sweep.
+    package func tick(at now: Moment) {
+        if let pending = store.unconfirmed, now.monotonic >= pending.deadline {
+            rollBack(at: now, reason: "nobody confirmed it within the window")
+            settle(at: now)
+        }
+        if now.monotonic >= sweepDue { sweep(at: now) }
+    }
+
+    /// Something changed in the kernel; a sweep follows once it has settled.
+    package func kernelChanged(at now: Moment) {
+        kernel.forgetUnderlay()
+        let settled = max(now.monotonic + Self.settleTime, lastSweep + 2 * Self.settleTime)
+        sweepDue = min(sweepDue, settled)
+    }
+
+    /// As after SIGHUP: resolve and look again.
+    package func refresh(at now: Moment) {
+        names.askAgain()
+        kernel.forgetUnderlay()
+        sweepDue = now.monotonic
+    }
+
+    /// The endpoint names to resolve now.
+    package func namesToResolve(at now: Moment) -> [Endpoint] { names.take(now: now.monotonic) }
+
+    /// Takes the resolver's answers in.
+    package func resolved(_ answers: [Endpoint: SocketEndpoint], at now: Moment) {
+        if names.answer(answers) { sweepDue = now.monotonic }
+    }
+
+    // MARK: repair
+
+    /// Compares the kernel with the document and mends what differs.
+    private func sweep(at now: Moment) {
+        lastSweep = now.monotonic
+        sweepDue = now.monotonic + Self.sweepInterval
+        guard let target else { return }
+        let observed: ObservedNode
+        do { observed = try kernel.observe(scope(target)) } catch {
+            if lastObservationFailure != error.description { log.error(error.description) }
+            lastObservationFailure = error.description
+            return
+        }
+        lastObservationFailure = nil
+        names.note(observed, for: target, wall: now.wall)
+        let steps = Differ.plan(
+            mesh: identity.mesh, desired: target, observed: observed, now: now.wall)
+        repair(pacer.due(steps, now: now.monotonic), at: now)
+    }
+
+    /// Takes each step; one that fails does not keep the others from being taken.
+    private func repair(_ steps: [PlanStep], at now: Moment) {
+        var rest = steps[...]
+        while !rest.isEmpty {
+            let outcome = kernel.apply(Array(rest))
+            for step in rest.prefix(outcome.done) { note(step, nil, at: now) }
+            rest = rest.dropFirst(outcome.done)
+            guard let failure = outcome.failure else { return }
+            guard let failed = rest.popFirst() else { return }
+            note(failed, failure, at: now)
+        }
+    }
+
+    private func note(_ step: PlanStep, _ failure: NodeError?, at now: Moment) {
+        pacer.note(step, failed: failure != nil, now: now.monotonic)
+        repairs.append(Repair(at: now.wall, step: step, failure: failure?.description))
+        if repairs.count > 50 { repairs.removeFirst(repairs.count - 50) }
+        if let failure {
+            log.warning("could not \(step.summary) (\(step.reason)): \(failure)")
+        } else {
+            log.notice("repaired: \(step.summary) (\(step.reason))")
+        }
+    }
+
+    func scope(_ interfaces: [DesiredInterface]) -> KernelScope {
+        KernelScope(
+            mesh: identity.mesh, interfaces: interfaces,
+            networks: Array(Set(store.networks + interfaces.flatMap(\.networks))),
+            resolved: names.resolved)
+    }
+
+    func plan(_ interfaces: [DesiredInterface], at now: Moment) throws(NodeError) -> [PlanStep] {
+        let observed = try kernel.observe(scope(interfaces))
+        return Differ.plan(
+            mesh: identity.mesh, desired: interfaces, observed: observed, now: now.wall)
+    }
+
+    private func followNames() {
+        names.follow(target ?? [])
+    }
+
+    /// Brings the kernel to what is wanted now, as a sweep, but at once and without regard to earlier failures.
+    private func settle(at now: Moment) {
+        pacer.reset()
+        followNames()
+        sweep(at: now)
+    }
+
+    // MARK: commit
+
+    func commit(
+        _ revision: UInt64, window: Double, from connection: UInt64, at now: Moment
+    ) throws(ProtocolError) -> [PlanStep] {
+        if let pending = store.unconfirmed?.taken.document.revision {
+            guard pending == revision else {
+                throw ProtocolError(
+                    .busy, "revision \(pending) waits for confirmation; confirm it or roll it back")
+            }
+            committer = connection
+            return []
+        }
+        guard let staged = store.staged, staged.document.revision == revision else {
+            throw ProtocolError(.notStaged, "revision \(revision) is not staged; stage it first")
+        }
+        guard window > 0, window <= Self.longestWindow else {
+            throw ProtocolError(
+                .invalidDocument, "a window of \(window) seconds; up to \(Int(Self.longestWindow)) are allowed")
+        }
+        do throws(NodeError) {
+            let steps = try plan(staged.document.interfaces, at: now)
+            try store.commit(until: now.monotonic + window, bootID: bootID)
+            committer = connection
+            pacer.reset()
+            followNames()
+            let outcome = kernel.apply(steps)
+            if let failure = outcome.failure {
+                let step = steps[min(outcome.done, steps.count - 1)]
+                throw NodeError(
+                    failure.code, step.summary, failure.subject, failure.message, hint: failure.hint)
+            }
+            log.notice("committed revision \(revision), \(steps.count) steps, window \(Int(window)) s")
+            return steps
+        } catch {
+            rollBack(at: now, reason: error.description)
+            settle(at: now)
+            throw ProtocolError(
+                .applyFailed, "\(error.description); the node is back at revision "
+                    + "\(store.current?.document.revision ?? 0)")
+        }
+    }
+
+    func confirm(_ revision: UInt64, from connection: UInt64) throws(ProtocolError) {
+        guard let pending = store.unconfirmed else {
+            if store.current?.document.revision == revision { return }
+            if let undone = store.rolledBack, undone.revision == revision {
+                throw ProtocolError(
+                    .notStaged, "revision \(revision) was rolled back: \(undone.reason)")
+            }
+            throw ProtocolError(.notStaged, "revision \(revision) is not committed")
+        }
+        guard pending.taken.document.revision == revision else {
+            throw ProtocolError(
+                .notStaged, "revision \(pending.taken.document.revision) is committed, not \(revision)")
+        }
+        guard connection != committer else {
+            throw ProtocolError(
+                .failed, "confirm over a new connection, to prove that the node can still be reached")
+        }
+        do { try store.confirm() } catch { throw error.refusal }
+        committer = nil
+        log.notice("revision \(revision) is confirmed")
+    }
+
+    func rollBack(_ revision: UInt64, at now: Moment) throws(ProtocolError) {
+        guard let pending = store.unconfirmed?.taken.document.revision else {
+            if store.rolledBack?.revision == revision { return }
+            throw ProtocolError(.notStaged, "revision \(revision) is not committed")
+        }
+        guard pending == revision else {
+            throw ProtocolError(.notStaged, "revision \(pending) is committed, not \(revision)")
+        }
+        rollBack(at: now, reason: "the controller asked for it")
+        settle(at: now)
+    }
+
+    /// Takes the committed document back on disk; ``settle(at:)`` does so in the kernel.
+    private func rollBack(at now: Moment, reason: String) {
+        guard let revision = store.unconfirmed?.taken.document.revision else { return }
+        log.warning("rolling back revision \(revision): \(reason)")
+        committer = nil
+        do { try store.rollBack(at: now, reason: reason) } catch { log.error(error.description) }
+    }
+
+    // MARK: answers
+
+    func hello() throws(NodeError) -> NodeHello {
+        NodeHello(
+            version: ProtocolVersion.current, program: program, meshID: identity.meshID,
+            node: identity.node, keys: try keys.publicKeys(),
+            revision: store.current?.document.revision ?? 0,
+            highestRevision: store.highestRevision,
+            unconfirmed: store.unconfirmed?.taken.document.revision, rolledBack: store.rolledBack)
+    }
+
+    func report(at now: Moment) throws(NodeError) -> NodeReport {
+        let wanted = target ?? []
+        let observed = try kernel.observe(scope(wanted))
+        let drift =
+            target == nil
+            ? []
+            : Differ.plan(mesh: identity.mesh, desired: wanted, observed: observed, now: now.wall)
+        return NodeReport(
+            hello: try hello(), observed: observed,
+            document: (store.unconfirmed?.taken ?? store.current)?.document, drift: drift,
+            repairs: repairs)
+    }
+
+    func end() { isEnding = true }
+}

@@ -1,0 +1,55 @@
+/// Where a mesh's things are on a node.
+package struct NodeFolders: Sendable, Equatable {
+    /// The mesh's name.
+    package let mesh: String
+    /// What lies above the meshes' folders, so that a test can put them elsewhere.
+    package let root: String
+
+    /// The folders of a mesh, or nil where its name could lead a path astray.
+    package init?(mesh: String, root: String = "") {
+        guard Self.isName(mesh) else { return nil }
+        self.mesh = mesh
+        self.root = root
+    }
+
+    /// Whether `text` is a DNS label that leaves room for `mp0-` in an interface name.
+    package static func isName(_ text: String) -> Bool {
+        (1...11).contains(text.utf8.count) && text.utf8.first != UInt8(ascii: "-")
+            && text.utf8.last != UInt8(ascii: "-")
+            && text.utf8.allSatisfy {
+                (97...122).contains($0) || (48...57).contains($0) || $0 == UInt8(ascii: "-")
+            }
+    }
+
+    /// The folder of all meshes' state.
+    package var meshes: String { "\(root)/var/lib/meshproof" }
+    /// What outlives a restart; 0700.
+    package var state: String { "\(meshes)/\(mesh)" }
+    /// Private keys; 0700.
+    package var keys: String { "\(state)/keys" }
+    /// Preshared keys; 0700.
+    package var presharedKeys: String { "\(state)/psk" }
+    /// What does not outlive a restart; 0700.
+    package var run: String { "\(root)/run/meshproof/\(mesh)" }
+    /// The agent's socket; 0600.
+    package var socket: String { "\(run)/agent.sock" }
+    /// Held by the one agent of this mesh.
+    package var lock: String { "\(run)/agent.lock" }
+    /// Who this node is.
+    package var identity: String { "\(state)/identity.json" }
+    /// The agent's words where there is no journal.
+    package var log: String { "\(state)/agent.log" }
+    /// Where the program is installed on a node.
+    package var binary: String { "\(root)/usr/local/lib/meshproof/meshproof" }
+    /// The agent's unit where there is systemd.
+    package var unit: String { "\(root)/etc/systemd/system/\(unitName)" }
+    /// The unit's name.
+    package var unitName: String { "meshproof-\(mesh).service" }
+    /// There is systemd where this folder is. *Source:* sd_booted(3).
+    package var systemd: String { "\(root)/run/systemd/system" }
+
+    /// A document's file: `current`, `previous` or `staged`.
+    package func document(_ name: String) -> String { "\(state)/\(name).json" }
+    /// A generation's private key.
+    package func key(generation: Int) -> String { "\(keys)/wg-\(generation).key" }
+}

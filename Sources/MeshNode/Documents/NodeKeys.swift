@@ -1,0 +1,115 @@
+package import MeshModel
+package import Secrets
+
+/// The node's private keys, one a generation, and the preshared keys it was given. None of them leaves the node.
+package final class NodeKeys {
+    private let folders: NodeFolders
+    private let storage: any NodeStorage
+    private var known: [Int: PublicKey]?
+
+    /// The keys in a mesh's folders.
+    package init(_ folders: NodeFolders, _ storage: any NodeStorage) {
+        self.folders = folders
+        self.storage = storage
+    }
+
+    /// The public half of each key there is.
+    package func publicKeys() throws(NodeError) -> [Int: PublicKey] {
+        if let known { return known }
+        var keys: [Int: PublicKey] = [:]
+        for generation in 0...9 {
+            if let key = try privateKey(generation) { keys[generation] = try publicKey(of: key) }
+        }
+        known = keys
+        return keys
+    }
+
+    /// A generation's private key, or nil.
+    package func privateKey(_ generation: Int) throws(NodeError) -> SecretBytes? {
+        guard (0...9).contains(generation) else { return nil }
+        do { return try storage.readSecret(folders.key(generation: generation)) } catch {
+            throw NodeError("read private key", error)
+        }
+    }
+
+    /// Makes a generation's key if there is none, and tells its public half.
+    package func prepare(_ generation: Int) throws(NodeError) -> PublicKey {
+        guard (0...9).contains(generation) else {
+            throw NodeError(
+                .usage, "make private key", "", "generation \(generation) is not in 0...9")
+        }
+        if let there = try publicKeys()[generation] { return there }
+        do {
+            let key = try WireGuardKeys.generate()
+            try storage.writeSecret(key, to: folders.key(generation: generation))
+            known = nil
+            return try publicKey(of: key)
+        } catch let error as SecretsError {
+            throw NodeError("make private key", error)
+        } catch let error as NodeError {
+            throw error
+        } catch {
+            throw NodeError(.storage, "make private key", "", "\(error)")
+        }
+    }
+
+    /// Wipes a generation's key.
+    package func forget(generation: Int) throws(NodeError) {
+        known = nil
+        do { try storage.wipe(folders.key(generation: generation)) } catch {
+            throw NodeError("wipe private key", error)
+        }
+    }
+
+    /// A preshared key, or nil.
+    package func presharedKey(_ id: PresharedKeyID) throws(NodeError) -> SecretBytes? {
+        guard let path = path(of: id) else { return nil }
+        do { return try storage.readSecret(path) } catch {
+            throw NodeError("read preshared key", error)
+        }
+    }
+
+    /// Keeps a preshared key under its name.
+    package func keep(_ key: SecretBytes, as id: PresharedKeyID) throws(NodeError) {
+        guard let path = path(of: id) else {
+            throw NodeError(.damaged, "keep preshared key", "", "a name that is not 32 hex digits")
+        }
+        do { try storage.writeSecret(key, to: path) } catch {
+            throw NodeError("keep preshared key", error)
+        }
+    }
+
+    /// The names of the preshared keys there are.
+    package func presharedKeyIDs() -> Set<PresharedKeyID> {
+        Set(
+            storage.list(folders.presharedKeys).compactMap { name in
+                guard name.hasSuffix(".key") else { return nil }
+                let id = PresharedKeyID(rawValue: String(name.dropLast(4)))
+                return Self.isName(id) ? id : nil
+            })
+    }
+
+    /// Wipes every preshared key that is not in `wanted`.
+    package func forgetPresharedKeys(except wanted: Set<PresharedKeyID>) throws(NodeError) {
+        for id in presharedKeyIDs().subtracting(wanted) {
+            guard let path = path(of: id) else { continue }
+            do { try storage.wipe(path) } catch { throw NodeError("wipe preshared key", error) }
+        }
+    }
+
+    /// Whether it is 32 lower-case hexadecimal digits; a name becomes a path, so nothing else may pass.
+    package static func isName(_ id: PresharedKeyID) -> Bool {
+        id.rawValue.utf8.count == 32
+            && id.rawValue.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
+    }
+
+    private func path(of id: PresharedKeyID) -> String? {
+        Self.isName(id) ? "\(folders.presharedKeys)/\(id.rawValue).key" : nil
+    }
+
+    private func publicKey(of key: SecretBytes) throws(NodeError) -> PublicKey {
+        do { return try WireGuardKeys.publicKey(of: key) } catch {
+            throw NodeError("derive public key", error)
+        }
+    }
+}
