@@ -14,7 +14,7 @@ public enum MeshCLI {
         switch arguments.first {
         case "node": return NodeCommands.run(arguments: Array(arguments.dropFirst()))
         case "lab-host": return LabHost.run(Array(arguments.dropFirst()))
-        case "lab-service": return LabService.run(Array(arguments.dropFirst()))
+        case "lab-service": return LabStandIn.run(Array(arguments.dropFirst()))
         default: break
         }
         let noColor = arguments.contains("--no-color")
@@ -89,8 +89,8 @@ public enum MeshCLI {
             say(failure.message, failure.hint)
             return failure.code == .usage ? ExitCode.usage : ExitCode.failure
         case let failure as LabError:
-            say(failure.message, failure.hint)
-            return failure.code == .notPermitted ? ExitCode.notPermitted : ExitCode.failure
+            say("\(failure.operation) \(failure.subject): \(failure.detail)", failure.hint)
+            return failure.exitCode
         case let failure as SystemError:
             say(failure.description, nil)
             return ExitCode.failure

@@ -87,8 +87,8 @@ struct CheckReport: Encodable {
             }
         } ?? []
         peerings = outcome.topology.map { topology in
-            topology.peerings().map { pair in
-                PeeringLine(a: pair.a, b: pair.b, because: topology.reasons(for: pair))
+            topology.derivedPeerings().map {
+                PeeringLine(a: $0.peering.a, b: $0.peering.b, because: $0.edges.map(\.id))
             }
         } ?? []
     }
@@ -134,9 +134,10 @@ struct CheckView {
 
         output.line()
         var peerings = Table(["PEERING", "BECAUSE OF"], style)
-        for pair in topology.peerings() {
-            let label = "\(pair.a) – \(pair.b)"
-            let reasons = topology.reasons(for: pair).joined(separator: ", ")
+        for derived in topology.derivedPeerings() {
+            let label = "\(derived.peering.a) – \(derived.peering.b)"
+            let edges = derived.edges.map { "\($0.from) → \($0.to)" }
+            let reasons = edges.isEmpty ? "peering is not by paths" : edges.joined(separator: ", ")
             for (index, line) in TextWrap.lines(reasons, width: max(output.width - 30, 30)).enumerated() {
                 peerings.add([index == 0 ? label : "", line])
             }

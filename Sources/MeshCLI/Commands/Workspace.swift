@@ -23,24 +23,24 @@ struct Workspace {
         topologyPath = invocation.values["topology"] ?? "topology.yaml"
         topology = try Workspace.read(topologyPath, errors)
         if entersLab && invocation.has("lab") {
-            try Lab.enter(mesh: topology.mesh.name)
+            try Lab(topology: topology, topologyPath: topologyPath).enter(arguments: CommandLine.arguments)
         }
     }
 
     var asJSON: Bool { invocation.has("json") }
     var style: Style { output.style }
 
-    /// The folder of the lab, where `--lab` asks for it.
-    private var labFolder: String? {
-        invocation.has("lab") ? Lab.folder(mesh: topology.mesh.name) : nil
+    /// Where the lab keeps its things, where `--lab` asks for it.
+    private var labNames: LabNames? {
+        invocation.has("lab") ? LabNames(mesh: topology.mesh.name) : nil
     }
 
     /// Opens the controller's state for this mesh.
     func state(writing: Bool) throws -> ControllerState {
         let mesh = topology.mesh.name
         let folders: StateFolders
-        if let labFolder {
-            folders = StateFolders(state: "\(labFolder)/state", keyFile: "\(labFolder)/controller.kek")
+        if let labNames {
+            folders = StateFolders(state: labNames.state, keyFile: "\(labNames.root)/controller.kek")
         } else {
             folders = StateFolders.standard(mesh: mesh, state: invocation.values["state"])
         }
@@ -50,7 +50,7 @@ struct Workspace {
 
     /// The way to the nodes.
     func carrier() -> NodeCarrier {
-        NodeCarrier(ssh: SSHCarrier(configFile: labFolder.map { "\($0)/ssh/config" }))
+        NodeCarrier(ssh: SSHCarrier(configFile: labNames?.sshConfig))
     }
 
     /// How runs deal with nodes, from the options.

@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-public import LinuxSystem
+import LinuxSystem
 public import MeshModel
 import Synchronization
 
@@ -33,7 +33,7 @@ private final class LocalSession: CarrierSession {
         fileAt path: String, to command: String, timeout: Double,
         progress: @escaping (Int, Int) -> Void
     ) throws(ControllerError) -> CommandResult {
-        do {
+        do throws(SystemError) {
             let bytes = try Files.read(path, limit: 1 << 30)
             let result = try Child.run(["/bin/sh", "-c", command], input: bytes, timeout: timeout)
             progress(bytes.count, bytes.count)

@@ -1,4 +1,4 @@
-public import LinuxSystem
+import LinuxSystem
 public import MeshModel
 import SSHTunnel
 

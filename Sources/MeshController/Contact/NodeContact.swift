@@ -1,5 +1,5 @@
 public import MeshModel
-public import NodeProtocol
+import NodeProtocol
 import LinuxSystem
 
 /// What the controller needs to know to talk to any node of one mesh.

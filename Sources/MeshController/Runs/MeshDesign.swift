@@ -1,4 +1,4 @@
-public import MeshModel
+import MeshModel
 
 /// What every managed node should be, resolved from the topology and from what is known of keys and addresses.
 struct MeshDesign: Sendable {

@@ -32,14 +32,14 @@ public final class ControllerState: Sendable {
     ) throws(ControllerError) {
         self.mesh = mesh
         if !writing {
-            store = try Self.translate { () throws(StoreError) in
+            store = try Self.translate {
                 try StateStore.openForReading(folder: folders.state)
             }
             opened = nil
             notice = nil
             return
         }
-        let store = try Self.translate { () throws(StoreError) in
+        let store = try Self.translate {
             try StateStore.openForWriting(folder: folders.state)
         }
         self.store = store
@@ -47,7 +47,7 @@ public final class ControllerState: Sendable {
         let vault = Vault(key: unlocked.key)
         notice = unlocked.notice
         let signingKey = try Self.signingKey(store, vault)
-        let meshID = try Self.translate { () throws(StoreError) in
+        let meshID = try Self.translate {
             try MeshRegistry(store).settleIdentity(Self.newMeshID())
         }
         opened = Opened(
@@ -87,7 +87,7 @@ public final class ControllerState: Sendable {
         let registry = AddressRegistry(try storeForWriting())
         let known = try knownAddresses()
         let allocation = try allocate(topology, existing: known)
-        try Self.translate { () throws(StoreError) in
+        try Self.translate {
             // An address is given up only where its network has left the topology.
             for (node, wanted) in allocation.addresses {
                 if known[node, default: []].contains(where: { !wanted.contains($0) }) {
@@ -111,7 +111,7 @@ public final class ControllerState: Sendable {
 
     private func knownAddresses() throws(ControllerError) -> [String: [IPAddress]] {
         guard let store else { return [:] }
-        return try Self.translate { () throws(StoreError) in
+        return try Self.translate {
             try AddressRegistry(store).all().mapValues(\.addresses)
         }
     }
@@ -129,7 +129,7 @@ public final class ControllerState: Sendable {
     /// Keeps what a node said of itself, and how it was reached.
     public func record(_ hello: NodeHello, connect: Connect?) throws(ControllerError) {
         let store = try storeForWriting()
-        try Self.translate { () throws(StoreError) in
+        try Self.translate {
             try NodeRegistry(store).update(hello.node) { record in
                 record.keys = hello.keys
                 record.program = hello.program
@@ -145,7 +145,7 @@ public final class ControllerState: Sendable {
         var keys: [String: PublicKey] = [:]
         for node in topology.nodes { keys[node.name] = node.publicKey }
         guard let store else { return keys }
-        let records = try Self.translate { () throws(StoreError) in try NodeRegistry(store).all() }
+        let records = try Self.translate { try NodeRegistry(store).all() }
         for node in topology.nodes where node.managed {
             keys[node.name] = records[node.name]?.keys[generation]
         }
@@ -157,7 +157,7 @@ public final class ControllerState: Sendable {
         above highest: [String: UInt64]
     ) throws(ControllerError) -> [String: UInt64] {
         let store = try storeForWriting()
-        return try Self.translate { () throws(StoreError) in
+        return try Self.translate {
             try NodeRegistry(store).nextRevisions(for: Array(highest.keys), above: highest)
         }
     }
@@ -166,7 +166,7 @@ public final class ControllerState: Sendable {
     public func formerNodes(besides topology: Topology) throws(ControllerError) -> [Node] {
         guard let store else { return [] }
         let names = Set(topology.nodes.map(\.name))
-        return try Self.translate { () throws(StoreError) in
+        return try Self.translate {
             try store.list("connect/").compactMap { entry in
                 let name = String(entry.key.dropFirst("connect/".count))
                 guard !names.contains(name),
@@ -180,7 +180,7 @@ public final class ControllerState: Sendable {
     /// Forgets a node that is clean: its keys, its revision, its preshared keys. Its addresses stay reserved.
     public func forget(_ name: String) throws(ControllerError) {
         let store = try storeForWriting()
-        try Self.translate { () throws(StoreError) in
+        try Self.translate {
             let registry = PresharedKeyRegistry(store)
             let pairs = try registry.all(generation: generation).keys.filter {
                 $0.a == name || $0.b == name
@@ -198,7 +198,7 @@ public final class ControllerState: Sendable {
         for pairs: [Peering]
     ) throws(ControllerError) -> [Peering: PresharedKeyID] {
         guard let store else { return [:] }
-        return try Self.translate { () throws(StoreError) in
+        return try Self.translate {
             try PresharedKeyRegistry(store).all(generation: generation).mapValues(\.id)
         }
     }
@@ -212,7 +212,7 @@ public final class ControllerState: Sendable {
         var known = try presharedKeyIDs(for: pairs)
         let missing = pairs.filter { known[$0] == nil }
         if missing.isEmpty { return known }
-        do {
+        return try Self.translate {
             let keys = try PresharedKeys.generate(count: missing.count)
             let sealed = try opened.vault.sealMany(
                 keys, width: PresharedKeys.width, names: missing.map(sealName))
@@ -225,12 +225,6 @@ public final class ControllerState: Sendable {
             }
             try registry.add(entries, generation: generation)
             return known
-        } catch let error as SecretsError {
-            throw Self.translated(error)
-        } catch let error as StoreError {
-            throw Self.translated(error)
-        } catch {
-            throw ControllerError(.state, "\(error)")
         }
     }
 
@@ -240,7 +234,7 @@ public final class ControllerState: Sendable {
     ) throws(ControllerError) -> [PresharedKeyPayload] {
         let opened = try writer()
         let registry = PresharedKeyRegistry(try storeForWriting())
-        do {
+        return try Self.translate {
             var payloads: [PresharedKeyPayload] = []
             for peer in document.interfaces.flatMap(\.peers) where peer.presharedKey != nil {
                 let pair = Peering(document.node, peer.node)
@@ -251,14 +245,6 @@ public final class ControllerState: Sendable {
                 payloads.append(PresharedKeyPayload(id: entry.id, key: SecretText.encode(key)))
             }
             return payloads
-        } catch let error as SecretsError {
-            throw Self.translated(error)
-        } catch let error as StoreError {
-            throw Self.translated(error)
-        } catch let error as ControllerError {
-            throw error
-        } catch {
-            throw ControllerError(.state, "\(error)")
         }
     }
 
@@ -269,7 +255,7 @@ public final class ControllerState: Sendable {
     private static func unlock(
         _ store: StateStore, _ folders: StateFolders, passphraseFile: String?
     ) throws(ControllerError) -> (key: KeyEncryptionKey, notice: String?) {
-        do {
+        try translate {
             let record = try store.get(passphraseKey)?.value
             let hasSecrets = try !SecretRegistry(store).all().isEmpty
             if let record {
@@ -284,14 +270,6 @@ public final class ControllerState: Sendable {
             let file = try KeyFile.open(
                 folders.keyFile, stateFolder: folders.state, mayCreate: !hasSecrets)
             return (file.key, file.isNew ? KeyFile.backupNotice(folders.keyFile) : nil)
-        } catch let error as SecretsError {
-            throw translated(error)
-        } catch let error as StoreError {
-            throw translated(error)
-        } catch let error as ControllerError {
-            throw error
-        } catch {
-            throw ControllerError(.state, "\(error)")
         }
     }
 
@@ -301,7 +279,7 @@ public final class ControllerState: Sendable {
     private static func signingKey(
         _ store: StateStore, _ vault: Vault
     ) throws(ControllerError) -> SigningKey {
-        do {
+        try translate {
             let registry = SecretRegistry(store)
             if let sealed = try registry.sealed(signingKeyName) {
                 return try SigningKey(seed: try vault.open(sealed, name: signingKeyName))
@@ -311,12 +289,6 @@ public final class ControllerState: Sendable {
             let kept = try registry.settle(signingKeyName) { sealed }
             return kept == sealed
                 ? made : try SigningKey(seed: try vault.open(kept, name: signingKeyName))
-        } catch let error as SecretsError {
-            throw translated(error)
-        } catch let error as StoreError {
-            throw translated(error)
-        } catch {
-            throw ControllerError(.state, "\(error)")
         }
     }
 
@@ -337,10 +309,16 @@ public final class ControllerState: Sendable {
         return store
     }
 
-    private static func translate<Value>(
-        _ body: () throws(StoreError) -> Value
-    ) throws(ControllerError) -> Value {
-        do { return try body() } catch { throw translated(error) }
+    /// Runs `body`, and says what went wrong beneath in the controller's words.
+    private static func translate<Value>(_ body: () throws -> Value) throws(ControllerError) -> Value {
+        do { return try body() } catch {
+            switch error {
+            case let error as ControllerError: throw error
+            case let error as StoreError: throw translated(error)
+            case let error as SecretsError: throw translated(error)
+            default: throw ControllerError(.state, "\(error)")
+            }
+        }
     }
 
     private static func translated(_ error: StoreError) -> ControllerError {

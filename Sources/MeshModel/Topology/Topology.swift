@@ -102,6 +102,8 @@ public struct Node: Sendable, Equatable {
     public var addresses: [IPAddress]
     /// The pinned SSH host key's fingerprint `SHA256:…`, or nil to go by known_hosts.
     public var hostKey: String?
+    /// An unmanaged node's WireGuard public key; a managed one makes its own.
+    public var publicKey: PublicKey?
     /// Which WireGuard to use.
     public var backend: BackendChoice
     /// Whether the guard is wanted here; nil follows the mesh.
@@ -111,7 +113,7 @@ public struct Node: Sendable, Equatable {
     public init(
         name: String, managed: Bool = true, connect: Connect? = nil, endpoint: String? = nil,
         endpointPort: UInt16? = nil, addresses: [IPAddress] = [], hostKey: String? = nil,
-        backend: BackendChoice = .auto, guardEnabled: Bool? = nil
+        publicKey: PublicKey? = nil, backend: BackendChoice = .auto, guardEnabled: Bool? = nil
     ) {
         self.name = name
         self.managed = managed
@@ -120,6 +122,7 @@ public struct Node: Sendable, Equatable {
         self.endpointPort = endpointPort
         self.addresses = addresses
         self.hostKey = hostKey
+        self.publicKey = publicKey
         self.backend = backend
         self.guardEnabled = guardEnabled
     }

@@ -20,6 +20,11 @@ struct NodeChecks {
     }
 
     private func managed(_ node: DraftNode) {
+        if let key = node.publicKey {
+            sink.error(
+                "the managed node `\(node.name.value)` has a `public_key`", at: key.mark,
+                fix: "remove it: a managed node makes its own key")
+        }
         guard node.connectMark == nil else { return }
         sink.error(
             "the managed node `\(node.name.value)` has no `connect`", at: node.name.mark,

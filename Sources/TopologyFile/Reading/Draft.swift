@@ -34,6 +34,7 @@ struct DraftNode {
     var endpoint: Marked<HostPort>?
     var addresses: [Marked<IPAddress>] = []
     var hostKey: Marked<String>?
+    var publicKey: Marked<PublicKey>?
     var backend: Marked<BackendChoice>?
     var guardEnabled: Marked<Bool>?
 
@@ -115,6 +116,7 @@ extension DraftNode {
             name: name.value, managed: isManaged, connect: connect?.value,
             endpoint: endpoint?.value.host, endpointPort: endpoint?.value.port,
             addresses: addresses.map(\.value).sorted(), hostKey: hostKey?.value,
+            publicKey: publicKey?.value,
             backend: backend?.value ?? .auto, guardEnabled: guardEnabled?.value)
     }
 }

@@ -7,8 +7,8 @@ struct NodeReader {
     func node(_ name: Marked<String>, _ body: YAMLNode) -> DraftNode {
         var node = DraftNode(name)
         let keys = [
-            "connect", "endpoint", "address", "addresses", "managed", "host_key", "backend",
-            "guard",
+            "connect", "endpoint", "address", "addresses", "managed", "host_key", "public_key",
+            "backend", "guard",
         ]
         let what = "the node `\(read.clip(name.value))`"
         guard let fields = Fields(body, of: what, keys: keys, read, orNothing: true) else {
@@ -31,6 +31,7 @@ struct NodeReader {
         node.addresses = addresses(fields)
         node.managed = fields["managed"].flatMap { read.boolean($0, "`true` or `false`") }
         node.hostKey = fields["host_key"].flatMap(hostKey)
+        node.publicKey = fields["public_key"].flatMap(publicKey)
         node.backend = fields["backend"].flatMap {
             read.choice($0, "auto, kernel or userspace", BackendChoice.self)
         }
@@ -54,6 +55,17 @@ struct NodeReader {
             read.sink.error("`\(read.clip(text.value))` is not an address", at: text.mark, fix: fix)
             return nil
         }
+    }
+
+    /// *Shape:* 44 characters of base64, as `wg pubkey` prints them.
+    private func publicKey(_ node: YAMLNode) -> Marked<PublicKey>? {
+        guard let text = read.text(node, "a WireGuard public key") else { return nil }
+        if let key = PublicKey(text.value), key != .zero { return Marked(key, text.mark) }
+        // Not quoted back: somebody may have pasted the private key.
+        read.sink.error(
+            "this is not a WireGuard public key", at: text.mark,
+            fix: "write the 44 characters that the device shows as its public key")
+        return nil
     }
 
     /// *Shape:* `SHA256:` and 43 characters of unpadded base64, as ssh-keygen -lf prints it.
