@@ -1,4 +1,5 @@
 import MeshController
+import MeshModel
 
 extension CommandTable {
     static let down = Command(
@@ -10,7 +11,7 @@ extension CommandTable {
             on the controller, so that a later up gives every node its old ones.
             """,
         examples: ["meshproof down", "meshproof --lab down --yes"],
-        options: Option.fleet + [Option("yes", "y", "do not ask")]
+        options: Option.fleet + [Option("yes", "y", help: "do not ask")]
     ) { invocation in
         let workspace = try Workspace(invocation)
         let state = try workspace.state(writing: true)

@@ -11,7 +11,7 @@ extension CommandTable {
             --write makes the file instead, and refuses where there is one.
             """,
         examples: ["meshproof init homelab > topology.yaml", "meshproof init --write"],
-        options: [Option("write", "write it to the topology's file, which must not exist")]
+        options: [Option("write", help: "write it to the topology's file, which must not exist")]
     ) { invocation in
         let output = Output(1, noColor: invocation.has("no-color"))
         let text = TopologyFile.starter(mesh: invocation.operands.first ?? "homelab")

@@ -1,6 +1,7 @@
 import LinuxSystem
 import MeshController
 import MeshModel
+import NodeProtocol
 
 extension CommandTable {
     static let status = Command(
@@ -13,7 +14,7 @@ extension CommandTable {
             1: a node could not be asked.
             """,
         examples: ["meshproof status", "meshproof status --watch", "meshproof --lab status --json"],
-        options: Option.fleet + [Option("watch", "look again every two seconds, until Ctrl-C")]
+        options: Option.fleet + [Option("watch", help: "look again every two seconds, until Ctrl-C")]
     ) { invocation in
         let workspace = try Workspace(invocation)
         let progress = workspace.progress()

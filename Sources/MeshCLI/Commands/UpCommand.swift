@@ -14,7 +14,7 @@ extension CommandTable {
             """,
         examples: ["meshproof up", "meshproof --lab up", "meshproof up --parallel 8 --window 120"],
         options: Option.fleet + [
-            Option("window", value: "SECONDS", "after which nodes take an unconfirmed change back (default 60)")
+            Option("window", value: "SECONDS", help: "after which nodes take an unconfirmed change back (default 60)")
         ]
     ) { invocation in
         let workspace = try Workspace(invocation)

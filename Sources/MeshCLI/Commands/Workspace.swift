@@ -44,8 +44,10 @@ struct Workspace {
         } else {
             folders = StateFolders.standard(mesh: mesh, state: invocation.values["state"])
         }
-        return try ControllerState(
+        let state = try ControllerState(
             folders, mesh: mesh, passphraseFile: invocation.values["passphrase-file"], writing: writing)
+        for line in (state.notice ?? "").split(separator: "\n") { errors.line("  \(line)") }
+        return state
     }
 
     /// The way to the nodes.

@@ -9,7 +9,9 @@ struct Option: Sendable {
     /// One line.
     let help: String
 
-    init(_ name: String, _ letter: Character? = nil, value: String? = nil, _ help: String) {
+    init(
+        _ name: String, _ letter: Character? = nil, value: String? = nil, help: String
+    ) {
         self.name = name
         self.letter = letter
         self.value = value
@@ -18,20 +20,20 @@ struct Option: Sendable {
 
     /// Options that every command takes.
     static let common: [Option] = [
-        Option("topology", "t", value: "FILE", "the topology (default ./topology.yaml)"),
-        Option("state", value: "DIR", "the controller's state (default ~/.local/state/meshproof/MESH)"),
-        Option("lab", "act on the rehearsal that lab up made, not on real machines"),
-        Option("json", "print the result as JSON"),
-        Option("quiet", "q", "no progress"),
-        Option("no-color", "no colours (NO_COLOR does the same)"),
-        Option("help", "h", "explain the command"),
+        Option("topology", "t", value: "FILE", help: "the topology (default ./topology.yaml)"),
+        Option("state", value: "DIR", help: "the controller's state (default ~/.local/state/meshproof/MESH)"),
+        Option("lab", help: "act on the rehearsal that lab up made, not on real machines"),
+        Option("json", help: "print the result as JSON"),
+        Option("quiet", "q", help: "no progress"),
+        Option("no-color", help: "no colours (NO_COLOR does the same)"),
+        Option("help", "h", help: "explain the command"),
     ]
 
     /// Options of commands that talk to nodes.
     static let fleet: [Option] = [
-        Option("timeout", value: "SECONDS", "how long one request to a node may take (default 20)"),
-        Option("parallel", value: "N", "nodes worked on at the same time (default 32)"),
-        Option("passphrase-file", value: "FILE", "unlock the state with the passphrase in FILE"),
+        Option("timeout", value: "SECONDS", help: "how long one request to a node may take (default 20)"),
+        Option("parallel", value: "N", help: "nodes worked on at the same time (default 32)"),
+        Option("passphrase-file", value: "FILE", help: "unlock the state with the passphrase in FILE"),
     ]
 }
 

@@ -78,7 +78,7 @@ final class ChildStream: ByteStream {
     func read(deadline: Double) throws(ControllerError) -> [UInt8] {
         let output = state.withLock { $0.output }
         let left = max(0, deadline - Clocks.monotonic())
-        do {
+        do throws(SystemError) {
             guard try IO.wait(output, milliseconds: Int32(min(left * 1000, 1e9))) else {
                 throw SystemError("read", "", errno: ETIMEDOUT)
             }
