@@ -5,7 +5,7 @@ import MeshModel
 extension CommandTable {
     static let lab = Command(
         "lab", operands: "up|down|status|exec NODE [COMMAND…]", operandCount: 1...1024,
-        passesThrough: true,
+        passesThrough: "exec",
         summary: "rehearse the topology on this machine",
         explanation: """
             up makes every managed node a host on this machine: its own network, mounts and

@@ -51,13 +51,13 @@ struct Command: Sendable {
     let options: [Option]
     /// How many operands are allowed.
     let operandCount: ClosedRange<Int>
-    /// Whether everything after the first operand is passed through unparsed.
-    let passesThrough: Bool
+    /// Where the first operand is this word, everything after the second is another program's and not parsed.
+    let passesThrough: String?
     let run: @Sendable (Invocation) throws -> Int32
 
     init(
         _ name: String, operands: String = "", operandCount: ClosedRange<Int> = 0...0,
-        passesThrough: Bool = false, summary: String, explanation: String, examples: [String],
+        passesThrough: String? = nil, summary: String, explanation: String, examples: [String],
         options: [Option] = [], run: @escaping @Sendable (Invocation) throws -> Int32
     ) {
         self.name = name

@@ -39,7 +39,8 @@ struct Invocation: Sendable {
             index += 1
             if onlyOperands || argument == "-" || !argument.hasPrefix("-") {
                 invocation.operands.append(argument)
-                if command.passesThrough { onlyOperands = true }
+                let operands = invocation.operands
+                if operands.count == 2 && operands[0] == command.passesThrough { onlyOperands = true }
                 continue
             }
             if argument == "--" {

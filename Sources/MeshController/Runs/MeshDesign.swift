@@ -8,13 +8,14 @@ struct MeshDesign: Sendable {
 
     /// Resolves. Pure.
     ///
-    /// - Parameter keepUnknown: whether peers without a key stay, with a zero key (for `plan`), or are left out.
-    init(_ topology: Topology, _ inputs: ResolverInputs, keepUnknown: Bool) {
+    /// - Parameter expected: nodes whose peers may still be without a key, because `up` is about to make it; any
+    ///   other peer without one is left out.
+    init(_ topology: Topology, _ inputs: ResolverInputs, expected: Set<String> = []) {
         var documents: [String: NodeDocument] = [:]
         for var document in Resolver.resolve(topology, inputs: inputs) {
-            if !keepUnknown {
-                for index in document.interfaces.indices {
-                    document.interfaces[index].peers.removeAll { $0.publicKey == .zero }
+            for index in document.interfaces.indices {
+                document.interfaces[index].peers.removeAll {
+                    $0.publicKey == .zero && !expected.contains($0.node)
                 }
             }
             documents[document.node] = document

@@ -126,7 +126,7 @@ public struct PlanRun: Sendable {
                 meshID: state.knownMeshID ?? "", issuedAt: Clocks.wallSeconds(),
                 addresses: try state.previewAddresses(for: topology), keys: keys,
                 presharedKeys: { known[$0] ?? .unmade }, generation: state.generation),
-            keepUnknown: true)
+            expected: Set(topology.nodes.filter(\.managed).map(\.name)))
     }
 
     private func plan(
@@ -143,11 +143,6 @@ public struct PlanRun: Sendable {
         var sendable = document
         for index in sendable.interfaces.indices {
             sendable.interfaces[index].peers.removeAll { $0.publicKey == .zero }
-        }
-        let unmanaged = Set(topology.nodes.filter { !$0.managed }.map(\.name))
-        steps.removeAll { step in
-            guard case .addPeer(_, let peer, _) = step.change else { return false }
-            return peer.publicKey == .zero && unmanaged.contains(peer.node)
         }
         return PlanReport.NodePlan(
             node: node.name, steps: steps,

@@ -141,8 +141,7 @@ public struct UpRun: Sendable {
             ResolverInputs(
                 meshID: state.identity.meshID, issuedAt: Clocks.wallSeconds(),
                 addresses: addresses, keys: keys, presharedKeys: { presharedKeys[$0] },
-                generation: state.generation),
-            keepUnknown: false)
+                generation: state.generation))
     }
 
     // MARK: Stage, commit, confirm
