@@ -92,7 +92,7 @@ let package = Package(
         tests(
             "LabTests",
             [
-                "Netlink", "WireGuard", "Secrets", "SSHTunnel", "NodeProtocol", "TopologyFile", "CLinux",
+                "MeshLab", "Netlink", "WireGuard", "Secrets", "SSHTunnel", "NodeProtocol", "TopologyFile", "CLinux",
                 "LinuxSystem", "MeshModel",
             ]),
     ]

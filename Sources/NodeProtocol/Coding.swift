@@ -3,11 +3,14 @@ import FoundationEssentials
 /// JSON in and out, in one form everywhere: sorted keys, no escaped slashes.
 public enum Wire {
     /// The JSON of a value.
-    public static func encode(_ value: some Encodable, pretty: Bool = false) throws(ProtocolError) -> [UInt8] {
+    public static func encode(_ value: some Encodable, pretty: Bool = false) throws(ProtocolError)
+        -> [UInt8]
+    {
         let encoder = JSONEncoder()
         encoder.outputFormatting =
             pretty
-            ? [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted] : [.sortedKeys, .withoutEscapingSlashes]
+            ? [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
+            : [.sortedKeys, .withoutEscapingSlashes]
         do { return Array(try encoder.encode(value)) } catch {
             throw ProtocolError(.malformed, "cannot encode a \(type(of: value))")
         }
@@ -60,11 +63,23 @@ public enum Wire {
         case .typeMismatch(_, let found), .valueNotFound(_, let found), .dataCorrupted(let found):
             context = found
         case .keyNotFound(let key, let found):
-            let path = (found.codingPath.map(\.stringValue) + [key.stringValue]).joined(separator: ".")
-            return ": \(path) is missing"
+            return ": \(path(found.codingPath + [key])) is missing"
         @unknown default: return ""
         }
-        let path = context.codingPath.map(\.stringValue).joined(separator: ".")
-        return path.isEmpty ? "" : " at \(path)"
+        let place = path(context.codingPath)
+        return place.isEmpty ? "" : " at \(place)"
+    }
+
+    /// The way to a field. The keys of a dictionary are the sender's words: nothing in them may reach a terminal or
+    /// fill a log.
+    private static func path(_ keys: [any CodingKey]) -> String {
+        let words = keys.prefix(16).map { key in
+            String(
+                decoding: key.stringValue.utf8.prefix(64).map {
+                    (0x21...0x7e).contains($0) ? $0 : UInt8(ascii: "?")
+                },
+                as: UTF8.self)
+        }
+        return words.joined(separator: ".")
     }
 }
