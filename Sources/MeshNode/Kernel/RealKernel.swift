@@ -218,11 +218,28 @@ package final class RealKernel: NodeKernel {
             destination: route.destination, routeProtocol: Ownership.routeProtocol,
             kind: route.kind == .unicast ? .unicast : .unreachable, source: route.source,
             metric: route.metric)
-        if let name = route.interface { wanted.interfaceIndex = try presentIndex(of: name) }
+        if let name = route.interface {
+            wanted.interfaceIndex = try presentIndex(of: name)
+            try refuseForeign(route)
+        }
         let sent = wanted
         try asking("set route \(route.destination)") { () throws(NetlinkError) in
             try routes.replaceRoute(sent)
         }
+    }
+
+    /// Replacing a route that somebody else made would take what is theirs.
+    private func refuseForeign(_ route: ObservedRoute) throws(NodeError) {
+        guard let matched = try? routes.route(to: route.destination.address).matched,
+            matched.destination == route.destination, matched.table == Route.mainTable,
+            matched.routeProtocol != Ownership.routeProtocol,
+            Self.observed(matched, .unicast, nil).metric == route.metric,
+            !indexes.values.contains(where: { $0 == matched.interfaceIndex })
+        else { return }
+        throw NodeError(
+            .kernel, "set route", "\(route.destination)",
+            "somebody else has a route for it (protocol \(matched.routeProtocol))",
+            hint: "remove it with `ip route del \(route.destination)`, or choose another network")
     }
 
     private func removeRoute(_ route: ObservedRoute) throws(NodeError) {
