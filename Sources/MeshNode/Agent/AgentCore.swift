@@ -39,7 +39,7 @@ package final class AgentCore {
     /// An agent for an enrolled node; ``start(at:)`` makes it live.
     package init(
         identity: NodeIdentity, folders: NodeFolders, storage: any NodeStorage,
-        kernel: any NodeKernel, program: String, bootID: String, log: NodeLog
+        kernel: any NodeKernel, keys: NodeKeys, program: String, bootID: String, log: NodeLog
     ) {
         self.identity = identity
         self.folders = folders
@@ -48,7 +48,7 @@ package final class AgentCore {
         self.program = program
         self.bootID = bootID
         self.log = log
-        keys = NodeKeys(folders, storage)
+        self.keys = keys
         store = DocumentStore(folders, storage, keys)
         check = DocumentCheck(identity)
     }

@@ -1,0 +1,41 @@
+/// The arguments of a node command: `--name value` pairs and bare `--flag`s, each at most once.
+struct NodeArguments {
+    private var values: [String: String] = [:]
+    private var flags: Set<String> = []
+
+    init(_ arguments: [String], options: Set<String>, flags known: Set<String> = []) throws(NodeError) {
+        var rest = arguments[...]
+        while let name = rest.popFirst() {
+            if known.contains(name) {
+                flags.insert(name)
+            } else if options.contains(name), values[name] == nil, let value = rest.popFirst() {
+                values[name] = value
+            } else {
+                throw NodeError(
+                    .usage, "read arguments", "", "unexpected or incomplete argument \(name.prefix(40))",
+                    hint: NodeCommands.usage)
+            }
+        }
+    }
+
+    func value(_ name: String) throws(NodeError) -> String {
+        guard let value = values[name] else {
+            throw NodeError(
+                .usage, "read arguments", "", "\(name) is missing", hint: NodeCommands.usage)
+        }
+        return value
+    }
+
+    func has(_ flag: String) -> Bool { flags.contains(flag) }
+
+    /// The folders of the mesh that `--mesh` names.
+    func folders() throws(NodeError) -> NodeFolders {
+        let mesh = try value("--mesh")
+        guard let folders = NodeFolders(mesh: mesh) else {
+            throw NodeError(
+                .usage, "read arguments", "", "\(mesh.prefix(40)) is no mesh name",
+                hint: "up to 11 of a-z, 0-9 and -")
+        }
+        return folders
+    }
+}
