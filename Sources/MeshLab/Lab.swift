@@ -51,10 +51,20 @@ public struct Lab: Sendable {
         try Tools.requireRoot("lab up")
         try Tools.requireAll()
         try requireProgram()
+        if let lab = LabEntry.current {
+            throw LabError(
+                .conflict, "lab up", names.mesh, "this process is inside the lab of \(lab)",
+                hint: "run `lab up` outside of it, without --lab")
+        }
         let lock = try LabLock(names)
         let turns = Mutex(())
         let say: @Sendable (String) -> Void = { line in turns.withLock { _ in progress(line) } }
-        try LabBuilder(plan: plan, program: program, say: say).build(timeout: timeout)
+        do {
+            try LabBuilder(plan: plan, program: program, say: say).build(timeout: timeout)
+        } catch {
+            if !Files.exists(names.root) { lock.remove() }
+            throw error
+        }
         _ = consume lock
     }
 
@@ -64,10 +74,27 @@ public struct Lab: Sendable {
     ///
     /// *Idempotency:* a second call removes nothing and finds nothing.
     public func down() throws(LabError) -> LabRemoval {
+        try Lab.down(mesh: names.mesh, nodes: plan.nodes)
+    }
+
+    /// As ``down()``, where no topology can be read any more: what the lab's own folder knows of is ended.
+    ///
+    /// - Parameter nodes: further nodes to look for.
+    public static func down(mesh: String, nodes: [String] = []) throws(LabError) -> LabRemoval {
         try Tools.requireRoot("lab down")
+        let isLabel =
+            !mesh.isEmpty
+            && mesh.utf8.allSatisfy {
+                (97...122).contains($0) || (48...57).contains($0) || $0 == UInt8(ascii: "-")
+            }
+        guard isLabel else {
+            throw LabError(
+                .unsupported, "lab down", mesh, "no name of a mesh", hint: "a-z, 0-9 and -")
+        }
+        let names = LabNames(mesh: mesh)
         let lock = try LabLock(names)
         defer { lock.remove() }
-        return try LabRemover(names: names, nodes: plan.nodes).remove()
+        return try LabRemover(names: names, nodes: nodes).remove()
     }
 
     /// What is there of the lab, as seen from outside.
@@ -121,7 +148,9 @@ public struct Lab: Sendable {
     }
 
     private func requireProgram() throws(LabError) {
-        if program.hasPrefix("/"), access(program, X_OK) == 0, !program.hasPrefix("/run/") { return }
+        if program.hasPrefix("/"), access(program, X_OK) == 0, !program.hasPrefix("/run/") {
+            return
+        }
         throw LabError(
             .failed, "start", program, "the hosts cannot run this binary",
             hint: "give its full path, outside of /run")

@@ -21,13 +21,17 @@ struct LabBuilder {
             try makeRoot(isNew)
             let keys = LabKeys(plan: plan)
             try keys.make()
-            let missing = try clearWhatChanged()
+            let (missing, changed) = try clearWhatChanged()
             try writeInPlace(names.hostsFile, plan.hostsFile)
+            try store(Array(NameLookup.configuration().utf8), at: "\(names.root)/nsswitch")
             try LabLan(plan: plan).build()
             made = missing.map(\.node)
             try start(missing)
             try keys.publish()
-            try awaitReady(timeout: timeout)
+            try awaitReady(timeout: timeout, new: Set(made + changed))
+            if made.isEmpty && changed.isEmpty {
+                say("nothing to do: \(plan.nodes.count) hosts are up")
+            }
             for note in plan.notes { say("note: \(note)") }
         } catch {
             rollBack(made, wholly: isNew)
@@ -43,9 +47,12 @@ struct LabBuilder {
         for other in LabRemover.labs() where other != names.mesh {
             let theirs = LabNames(mesh: other)
             let nodes = ((try? Files.list(theirs.hosts)) ?? []) + [LabNames.lan]
-            guard let clash = nodes.map(theirs.namespace).first(where: wanted.contains) else { continue }
+            guard let clash = nodes.map(theirs.namespace).first(where: wanted.contains) else {
+                continue
+            }
             throw LabError(
-                .conflict, "lab up", names.mesh, "the lab of \(other) already uses the name \(clash)",
+                .conflict, "lab up", names.mesh,
+                "the lab of \(other) already uses the name \(clash)",
                 hint: "end that lab first, or rename the node")
         }
     }
@@ -69,43 +76,58 @@ struct LabBuilder {
 
     /// Ends hosts that are dead, changed or no longer wanted, tells the others of changed services, and gives those
     /// that are to be started.
-    private func clearWhatChanged() throws(LabError) -> [LabPlan.Host] {
+    private func clearWhatChanged() throws(LabError) -> (missing: [LabPlan.Host], changed: [String])
+    {
         let present = (try? Files.list(names.hosts)) ?? []
         let holders = Processes.lockHolders(present.map { "\(names.host($0))/lock" })
         var stale = present.filter { !plan.nodes.contains($0) }
         for node in stale { say("\(node): no longer in the topology, ending it") }
         var missing: [LabPlan.Host] = []
+        var changed: [String] = []
         for host in plan.hosts {
             let folder = names.host(host.node)
             let pid = holders["\(folder)/lock"]
             let spec = (try? Files.read("\(folder)/spec.json"))
                 .flatMap { LabJSON.decode(HostSpec.self, $0) }
             let isReady = HostReport.read(folder)?.state == .ready
-            if let pid, spec == host.spec, isReady {
-                try keep(host, pid: pid)
+            if let pid, let spec, isReady, host.spec.isSameMachine(as: spec) {
+                if try keep(host, was: spec, pid: pid) { changed.append(host.node) }
                 continue
             }
-            if pid != nil, spec != host.spec { say("\(host.node): its underlay has changed, building it anew") }
-            if present.contains(host.node) && pid == nil { say("\(host.node): had died, building it anew") }
+            if pid != nil, let spec, !host.spec.isSameMachine(as: spec) {
+                say("\(host.node): its underlay has changed, building it anew")
+            }
+            if present.contains(host.node) && pid == nil {
+                say("\(host.node): had died, building it anew")
+            }
             stale.append(host.node)
             missing.append(host)
         }
         var removal = LabRemoval()
         LabRemover(names: names, nodes: plan.nodes).endHosts(stale, &removal)
-        return missing
+        return (missing, changed)
     }
 
-    private func keep(_ host: LabPlan.Host, pid: Int32) throws(LabError) {
+    /// Leaves a host alone but for its routes and services; true where the services have changed.
+    private func keep(
+        _ host: LabPlan.Host, was old: HostSpec, pid: Int32
+    ) throws(LabError) -> Bool {
         try bindNamespace(host.node, pid: pid)
+        if host.spec != old {
+            try HostNetwork.reroute(from: old, to: host.spec)
+            try store(try LabJSON.encode(host.spec), at: "\(names.host(host.node))/spec.json")
+        }
         let path = "\(names.host(host.node))/run/lab/services.json"
         let bytes = try LabJSON.encode(host.services)
-        let failed = HostReport.read(names.host(host.node))?.services
+        let failed =
+            HostReport.read(names.host(host.node))?.services
             .contains { $0.state == .failed } ?? false
-        if (try? Files.read(path)) == bytes && !failed { return }
+        if (try? Files.read(path)) == bytes && !failed { return false }
         try store(bytes, at: path)
         let lock = "\(names.host(host.node))/lock"
         Processes.send(SIGHUP, to: pid) { Processes.lockHolders([lock])[lock] == $0 }
         say("\(host.node): its services have changed")
+        return true
     }
 
     // MARK: Starting
@@ -161,7 +183,8 @@ struct LabBuilder {
             let starter = try Child(
                 [
                     "setsid", "--fork", "unshare", "--mount", "--uts", "--net", "--ipc", "--pid",
-                    "--fork", "--kill-child", "--mount-proc", program, "lab-host", "--folder", folder,
+                    "--fork", "--kill-child", "--mount-proc", program, "lab-host", "--folder",
+                    folder,
                 ], output: saying.number, errors: log.number, environment: environment,
                 directory: "/")
             _ = try starter.wait()
@@ -205,10 +228,18 @@ struct LabBuilder {
         do throws(SystemError) {
             while true {
                 let left = deadline - Clocks.monotonic()
-                guard left > 0, try IO.wait(reader.number, milliseconds: Int32(left * 1000)) else { break }
+                guard left > 0, try IO.wait(reader.number, milliseconds: Int32(left * 1000)) else {
+                    break
+                }
                 let byte = try IO.read(reader.number, limit: 1)
                 if byte.isEmpty { throw SystemError("read", node, errno: EPIPE) }
-                if byte[0] != 10 { line += byte } else if line == Array(word.utf8) { return } else { line = [] }
+                if byte[0] != 10 {
+                    line += byte
+                } else if line == Array(word.utf8) {
+                    return
+                } else {
+                    line = []
+                }
             }
         } catch {
             throw died(node)
@@ -217,9 +248,11 @@ struct LabBuilder {
     }
 
     private func died(_ node: String) -> LabError {
-        LabError(
-            .failed, "start", node, "its init ended: \(tail(node))",
-            hint: "see the message above; `meshproof lab down` and `up` start afresh")
+        let said = tail(node)
+        return LabError(
+            said.contains("Operation not permitted") ? .notPermitted : .failed, "start", node,
+            "its init ended: \(said)",
+            hint: "namespaces need real root: not a container without CAP_SYS_ADMIN")
     }
 
     private func tail(_ node: String) -> String { LogTail.of("\(names.host(node))/host.log") }
@@ -228,7 +261,9 @@ struct LabBuilder {
     private func bindNamespace(_ node: String, pid: Int32) throws(LabError) {
         let file = names.namespaceFile(node)
         let source = "/proc/\(pid)/ns/net"
-        if let bound = Processes.namespaceID(file), bound == Processes.namespaceID(source) { return }
+        if let bound = Processes.namespaceID(file), bound == Processes.namespaceID(source) {
+            return
+        }
         do throws(SystemError) {
             Mounts.detach(file)
             try Files.replace(file, with: [], mode: 0o444)
@@ -240,11 +275,11 @@ struct LabBuilder {
 
     // MARK: Waiting and giving up
 
-    private func awaitReady(timeout: Double) throws(LabError) {
+    private func awaitReady(timeout: Double, new: Set<String>) throws(LabError) {
         let deadline = Clocks.monotonic() + timeout
         try LabLan(plan: plan).probe(program: program, seconds: timeout)
-        say("every sshd answers")
-        try LabReadiness(plan: plan, say: say).wait(until: deadline)
+        if !new.isEmpty { say("every sshd answers") }
+        try LabReadiness(plan: plan, new: new, say: say).wait(until: deadline)
     }
 
     private func rollBack(_ made: [String], wholly: Bool) {

@@ -20,16 +20,20 @@ enum LabEntry {
     }
 
     /// The lan has no process of its own. Each entry gets a mount namespace with the lab's hosts file as /etc/hosts,
-    /// because that is what getaddrinfo reads, and the lan's own /sys.
+    /// because that is what getaddrinfo reads, name lookup that asks no server, and the lan's own /sys.
     static func lan(_ names: LabNames, _ command: [String]) throws(LabError) -> [String] {
         let file = names.namespaceFile(LabNames.lan)
         guard Processes.namespaceID(file) != nil, Files.exists(names.hostsFile) else {
             throw notUp(names, LabNames.lan)
         }
-        let script = #"mount --bind "$0" /etc/hosts && mount -t sysfs sysfs /sys && exec "$@""#
+        // -n: mount's own notes in /run would outlive this.
+        let script = """
+            mount -n --bind "$0/etc-hosts" /etc/hosts && mount -n --bind "$0/nsswitch" /etc/nsswitch.conf &&
+            mount -n -t sysfs sysfs /sys && exec "$@"
+            """
         return [
             "nsenter", "--net=\(file)", "--", "unshare", "--mount", "--", "/bin/sh", "-c", script,
-            names.hostsFile,
+            names.root,
         ] + command
     }
 

@@ -11,7 +11,8 @@ struct LabKeys {
     /// Makes the keys that are missing.
     func make() throws(LabError) {
         do { try Files.makeFolder(hostKeys) } catch { throw LabError(error) }
-        let jobs = [(names.sshKey, "meshproof-lab-\(names.mesh)")]
+        let jobs =
+            [(names.sshKey, "meshproof-lab-\(names.mesh)")]
             + plan.nodes.map { ("\(hostKeys)/\($0)", $0) }
         let missing = jobs.filter { !Files.exists("\($0.0).pub") }
         let failures: [LabError?]
@@ -19,7 +20,9 @@ struct LabKeys {
             failures = try fanOut(missing, limit: 8, name: "lab-keys") { path, comment in
                 do throws(LabError) {
                     _ = try? Files.remove(path)
-                    try Tools.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", path])
+                    try Tools.run([
+                        "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", path,
+                    ])
                     return nil
                 } catch {
                     return error
@@ -48,8 +51,10 @@ struct LabKeys {
         do {
             var known: [String] = []
             for host in plan.hosts {
-                let key = String(decoding: try Files.read("\(hostKeys)/\(host.node).pub"), as: UTF8.self)
-                    .split(whereSeparator: \.isWhitespace).prefix(2).joined(separator: " ")
+                let key = String(
+                    decoding: try Files.read("\(hostKeys)/\(host.node).pub"), as: UTF8.self
+                )
+                .split(whereSeparator: \.isWhitespace).prefix(2).joined(separator: " ")
                 known += callings(host).map { "\(place($0, host.spec.sshPort)) \(key)" }
             }
             try Files.replace(

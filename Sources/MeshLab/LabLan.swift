@@ -17,7 +17,14 @@ struct LabLan {
         } else {
             entry = ["nsenter", "--net=\(file)", "--"]
         }
-        try Tools.run(entry + ["/bin/sh", "-c", script], input: batch)
+        // What the lan had before must go where it has changed: a new host may have that address.
+        let record = "\(names.root)/lan"
+        let before = (try? Files.readIfPresent(record)) ?? nil
+        let flush =
+            before == nil || before == Array(batch.utf8)
+            ? "" : "addr flush dev \(LabNames.bridge) scope global\n"
+        try Tools.run(entry + ["/bin/sh", "-c", script], input: flush + batch)
+        do { try Files.replace(record, with: batch.utf8) } catch { throw LabError(error) }
     }
 
     /// A bridge whose frames the machine's own packet filter must not see, and whose address does not follow its
@@ -58,7 +65,9 @@ struct LabLan {
             ["nsenter", "--net=\(file)", "--", program, "lab-host", "--probe", String(seconds)]
             + targets
         let result: CommandResult
-        do { result = try Child.run(command, timeout: seconds + 10) } catch { throw LabError(error) }
+        do { result = try Child.run(command, timeout: seconds + 10) } catch {
+            throw LabError(error)
+        }
         if result.status.isSuccess { return }
         let silent = result.text.isEmpty ? result.errorText : result.text
         let logs = plan.hosts.filter { silent.contains("\($0.node): ") }

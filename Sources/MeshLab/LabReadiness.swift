@@ -3,6 +3,8 @@ import LinuxSystem
 /// Waits until the services of a lab listen.
 struct LabReadiness {
     let plan: LabPlan
+    /// The hosts that were started or changed, whose services are worth a line.
+    let new: Set<String>
     let say: @Sendable (String) -> Void
 
     func wait(until deadline: Double) throws(LabError) {
@@ -19,6 +21,7 @@ struct LabReadiness {
             }
             waiting.removeAll { host, service in
                 guard listeners[host.node]?.has(service) ?? false else { return false }
+                guard new.contains(host.node) else { return true }
                 let what = service.isStandIn ? "a stand-in for \(service.kind)" : service.run[0]
                 say("\(host.node): \(service.name) listens (\(what))")
                 return true
@@ -56,7 +59,8 @@ struct LabReadiness {
 
     private func gone(_ node: String) -> LabError {
         LabError(
-            .failed, "wait for", node, "the host has ended: "
+            .failed, "wait for", node,
+            "the host has ended: "
                 + LogTail.of("\(plan.names.host(node))/host.log"))
     }
 

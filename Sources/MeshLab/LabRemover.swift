@@ -122,7 +122,8 @@ struct LabRemover {
             let isOthers = others.contains { name.hasPrefix("mp-\($0)-") }
             if isOthers || left.contains(where: { $0.contains("/\(name):") }) { continue }
             left.append(
-                "/run/netns/\(name): no host of this topology; if it is a lab's, `ip netns del \(name)`")
+                "/run/netns/\(name): no host of this topology; if it is a lab's, `ip netns del \(name)`"
+            )
         }
         for pid in Processes.initsStarted(below: names.hosts) {
             left.append("process \(pid): an init of this lab that does not end; kill it")

@@ -57,6 +57,9 @@ public struct LabStatus: Sendable, Equatable, Codable {
     /// Where a controller with `--lab` keeps its state.
     public let state: String
 
+    /// Whether the whole lab stands, with every sshd and every service listening.
+    public var isReady: Bool { isUp && hosts.allSatisfy(\.isReady) }
+
     init(observing plan: LabPlan) {
         let names = plan.names
         mesh = names.mesh

@@ -24,6 +24,8 @@ enum HostMounts {
             }
             try check("sethostname", spec.node) { sethostname(spec.node, spec.node.utf8.count) }
             try Files.replace("/etc/hostname", with: "\(spec.node)\n".utf8, mode: 0o644)
+            try Files.replace(
+                "/etc/nsswitch.conf", with: NameLookup.configuration().utf8, mode: 0o644)
             try Files.replace("/etc/machine-id", with: machineID(spec).utf8, mode: 0o444)
         } catch {
             throw LabError(error)
@@ -53,7 +55,8 @@ enum HostMounts {
                 options: "lowerdir=\(target),upperdir=\(upper),workdir=\(work)")
         } catch {
             try replace(target, with: upper)
-            notes.append("\(target) is \(target == "/etc" ? "a copy" : "empty"), no overlay: \(error)")
+            notes.append(
+                "\(target) is \(target == "/etc" ? "a copy" : "empty"), no overlay: \(error)")
         }
     }
 
@@ -88,7 +91,9 @@ enum HostMounts {
     /// Otherwise this mount namespace would keep other labs' namespaces and memory alive after their end.
     private static func takeRun(_ spec: HostSpec, folder: String) throws(SystemError) {
         let run = "\(folder)/run"
-        for (name, mode) in [("lock", 0o1777), ("sshd", 0o755), ("user", 0o755)] as [(String, UInt32)] {
+        for (name, mode) in [("lock", 0o1777), ("sshd", 0o755), ("user", 0o755)]
+            as [(String, UInt32)]
+        {
             try Files.makeFolder("\(run)/\(name)", mode: mode)
             try check("chmod", name) { chmod("\(run)/\(name)", mode) }
         }

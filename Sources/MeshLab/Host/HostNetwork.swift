@@ -15,10 +15,29 @@ enum HostNetwork {
         ]
         batch += spec.addresses.map { "addr add \($0) dev \(device) nodad" }
         batch.append("link set \(device) up")
-        batch += spec.onLink.map { "route add \($0) dev \(device)" }
-        batch += spec.gateways.map { "route add default via \($0) dev \(device)" }
+        batch += spec.routes.map { "route add \($0) dev \(device)" }
         try Tools.run(["ip", "-batch", "-"], input: batch.joined(separator: "\n") + "\n")
-        try Tools.run(["ip", "-n", lan, "link", "set", port, "master", LabNames.bridge, "up"])
+        // A bridge's port needs no address of its own.
+        try Tools.run([
+            "ip", "-n", lan, "link", "set", port, "addrgenmode", "none", "master", LabNames.bridge,
+            "up",
+        ])
+    }
+
+    /// Gives a running host, from outside, the routes it should have now.
+    static func reroute(from old: HostSpec, to new: HostSpec) throws(LabError) {
+        let device = LabNames.underlay
+        let gone = old.routes.filter { !new.routes.contains($0) }
+        let batch =
+            gone.map { "route del \($0) dev \(device)" }
+            + new.routes.filter { !old.routes.contains($0) }.map {
+                "route replace \($0) dev \(device)"
+            }
+        if batch.isEmpty { return }
+        let file = LabNames(mesh: new.mesh).namespaceFile(new.node)
+        try Tools.run(
+            ["nsenter", "--net=\(file)", "--", "ip", "-force", "-batch", "-"],
+            input: batch.joined(separator: "\n") + "\n")
     }
 
     /// Duplicate address detection would hold IPv6 back for a second; nobody else is on this wire.

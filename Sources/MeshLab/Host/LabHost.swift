@@ -14,10 +14,12 @@ public enum LabHost {
     public static func run(_ arguments: [String]) -> Int32 {
         if arguments.first == "--probe" { return LanProbe.run(Array(arguments.dropFirst())) }
         guard arguments.count == 2, arguments[0] == "--folder" else {
-            return fail("usage: meshproof lab-host --folder FOLDER (started by `meshproof lab up`)", 64)
+            return fail(
+                "usage: meshproof lab-host --folder FOLDER (started by `meshproof lab up`)", 64)
         }
         guard getpid() == 1 else {
-            return fail("lab-host must be process 1 of its own namespace; use `meshproof lab up`", 64)
+            return fail(
+                "lab-host must be process 1 of its own namespace; use `meshproof lab up`", 64)
         }
         do {
             return try serve(arguments[1])

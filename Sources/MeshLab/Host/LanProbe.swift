@@ -9,7 +9,9 @@ enum LanProbe {
         let deadline = Clocks.monotonic() + seconds
         let targets = arguments.dropFirst().compactMap { text -> (String, SocketEndpoint)? in
             let parts = text.split(separator: "=", maxSplits: 1)
-            guard parts.count == 2, let endpoint = SocketEndpoint(String(parts[1])) else { return nil }
+            guard parts.count == 2, let endpoint = SocketEndpoint(String(parts[1])) else {
+                return nil
+            }
             return (String(parts[0]), endpoint)
         }
         let silent = try? fanOut(targets, limit: 16, name: "probe") { target in

@@ -26,7 +26,8 @@ final class Supervisor {
             for process in all { process.advance(now: now) }
             report()
             let due = all.compactMap(\.due).min()
-            let wait = due.map { Int32(min(max($0 - Clocks.monotonic(), 0) * 1000 + 1, 60_000)) } ?? -1
+            let wait =
+                due.map { Int32(min(max($0 - Clocks.monotonic(), 0) * 1000 + 1, 60_000)) } ?? -1
             _ = try? IO.wait(signals, milliseconds: wait)
             var reloads = false
             while true {
@@ -59,7 +60,8 @@ final class Supervisor {
         while true {
             let pid = waitpid(-1, &status, WNOHANG)
             if pid <= 0 { return }
-            let text = cl_exited(status) != 0
+            let text =
+                cl_exited(status) != 0
                 ? "exit \(cl_exit_status(status))" : "signal \(cl_signalled_by(status))"
             let now = Clocks.monotonic()
             for process in all where process.pid == pid {

@@ -13,7 +13,8 @@ struct LabLock: ~Copyable {
             try Files.makeFolder(LabNames.allLabs)
             while true {
                 let flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW
-                let opened = Descriptor(owning: try check("open", path) { cl_open(path, flags, 0o600) })
+                let opened = Descriptor(
+                    owning: try check("open", path) { cl_open(path, flags, 0o600) })
                 let number = opened.number
                 try check("flock", path) { flock(number, LOCK_EX | LOCK_NB) }
                 // The holder before us may have removed the file between our open and our lock.

@@ -38,7 +38,8 @@ enum Processes {
         var own = stat()
         var info = stat()
         // An empty file left behind by a half-finished bind is not a namespace: those are all on one device of nsfs.
-        guard stat("/proc/self/ns/net", &own) == 0, stat(path, &info) == 0, info.st_dev == own.st_dev
+        guard stat("/proc/self/ns/net", &own) == 0, stat(path, &info) == 0,
+            info.st_dev == own.st_dev
         else { return nil }
         return UInt64(info.st_ino)
     }

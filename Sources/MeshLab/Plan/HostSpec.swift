@@ -1,7 +1,7 @@
 import FoundationEssentials
 import MeshModel
 
-/// What one host is made of. A host whose spec has changed is built anew; services may change under it.
+/// What one host is made of. A host whose spec has changed, but for its routes, is built anew; services may change.
 struct HostSpec: Sendable, Equatable, Codable {
     var mesh: String
     var node: String
@@ -17,6 +17,19 @@ struct HostSpec: Sendable, Equatable, Codable {
     var user: String
     /// Whether the controller runs here (`connect: local`), and so needs the lab's SSH files.
     var isLocal: Bool
+
+    /// The routes of its underlay device, in `ip route`'s words. Other hosts come and go: they may change at any time.
+    var routes: [String] {
+        onLink.map(\.description) + gateways.map { "default via \($0)" }
+    }
+
+    /// Whether a host made for `other` can become this one without being built anew.
+    func isSameMachine(as other: HostSpec) -> Bool {
+        var other = other
+        other.onLink = onLink
+        other.gateways = gateways
+        return other == self
+    }
 }
 
 /// One service of a host, ready to be run.

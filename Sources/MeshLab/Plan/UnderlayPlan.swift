@@ -15,7 +15,8 @@ struct UnderlayPlan {
         collect(managed, &problems)
         findDuplicates(managed, &problems)
         if managed.contains(where: { $0.name == LabNames.lan }) {
-            problems.append("the node name `\(LabNames.lan)` is the lab's own; call the node otherwise")
+            problems.append(
+                "the node name `\(LabNames.lan)` is the lab's own; call the node otherwise")
         }
         allocate(managed, &problems)
         guard problems.isEmpty else {
@@ -45,7 +46,9 @@ struct UnderlayPlan {
         let reached = Set(own.map(\.network))
         return HostSpec(
             mesh: mesh, node: node.name, addresses: own,
-            onLink: networks.filter { families.contains($0.address.family) && !reached.contains($0) },
+            onLink: networks.filter {
+                families.contains($0.address.family) && !reached.contains($0)
+            },
             gateways: gateways, sshPort: port, user: user, isLocal: isLocal)
     }
 

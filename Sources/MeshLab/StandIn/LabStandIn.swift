@@ -85,7 +85,9 @@ private struct StandInServer: ~Copyable {
     }
 
     private static func open(_ bind: String, _ port: UInt16) throws(SystemError) -> Int32 {
-        if bind.hasPrefix("unix:") { return try Sockets.listen(path: String(bind.dropFirst(5))).release() }
+        if bind.hasPrefix("unix:") {
+            return try Sockets.listen(path: String(bind.dropFirst(5))).release()
+        }
         guard let address = IPAddress(bind) else { throw SystemError("bind", bind, errno: EINVAL) }
         do throws(SystemError) {
             return try Sockets.listen(SocketEndpoint(address, port)).release()

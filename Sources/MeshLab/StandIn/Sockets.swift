@@ -11,7 +11,9 @@ enum Sockets {
         let socket = try make(family(endpoint), name)
         try option(socket, SOL_SOCKET, SO_REUSEADDR, 1, name)
         if endpoint.address.family == .ipv6 {
-            try option(socket, Int32(IPPROTO_IPV6), IPV6_V6ONLY, endpoint.address.isUnspecified ? 0 : 1, name)
+            try option(
+                socket, Int32(IPPROTO_IPV6), IPV6_V6ONLY, endpoint.address.isUnspecified ? 0 : 1,
+                name)
             try option(socket, Int32(IPPROTO_IPV6), IPV6_FREEBIND, 1, name)
         } else {
             try option(socket, Int32(IPPROTO_IP), IP_FREEBIND, 1, name)
@@ -66,7 +68,8 @@ enum Sockets {
     }
 
     private static func option(
-        _ socket: borrowing Descriptor, _ level: Int32, _ name: Int32, _ value: Int32, _ subject: String
+        _ socket: borrowing Descriptor, _ level: Int32, _ name: Int32, _ value: Int32,
+        _ subject: String
     ) throws(SystemError) {
         var value = value
         let number = socket.number
