@@ -90,7 +90,9 @@ final class NodeContact: Sendable {
             throw ControllerError(
                 .enroll, "\(node.name) did not enroll: \(result.errorText.trimmedLine)")
         }
-        do { return try Wire.decode(Enrollment.self, from: result.output) } catch {
+        // Start-up files of the login shell may have said something first.
+        let answer = result.text.split(whereSeparator: \.isNewline).last { $0.hasPrefix("{") } ?? ""
+        do { return try Wire.decode(Enrollment.self, from: Array(answer.utf8)) } catch {
             throw ControllerError(.enroll, "\(node.name) answered enrolment with something else: \(error.message)")
         }
     }

@@ -7,6 +7,7 @@ enum HostAccounts {
         do throws(SystemError) {
             let home = try ensureUser(spec.user)
             try unlock(spec.user)
+            try plainShell(spec.user)
             try Files.makeFolder(home.path, mode: 0o755)
             try check("chown", home.path) { chown(home.path, home.uid, home.gid) }
         } catch {
@@ -48,6 +49,17 @@ enum HostAccounts {
         entries[index][1] = "*"
         let text = entries.map { $0.joined(separator: ":") }.joined(separator: "\n") + "\n"
         try Files.replace("/etc/shadow", with: text.utf8, mode: 0o640)
+    }
+
+    /// A login shell that reads no files: a rehearsal must not depend on, or change, what the operator's own
+    /// start-up files do. Bash reads ~/.bashrc for every command that comes over SSH.
+    private static func plainShell(_ user: String) throws(SystemError) {
+        var entries = try lines("/etc/passwd")
+        guard let index = entries.firstIndex(where: { $0.first == user }), entries[index].count > 6
+        else { return }
+        entries[index][6] = "/bin/sh"
+        let text = entries.map { $0.joined(separator: ":") }.joined(separator: "\n") + "\n"
+        try Files.replace("/etc/passwd", with: text.utf8, mode: 0o644)
     }
 
     private static func allowSudo(_ user: String) throws(LabError) {
