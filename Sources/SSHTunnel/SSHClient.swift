@@ -94,6 +94,7 @@ public final class SSHClient {
         do throws(SSHError) {
             while true {
                 var moved = false
+                var socketFull = false
                 if inputOpen {
                     if pending.isEmpty { pending = try source()[...] }
                     if pending.isEmpty {
@@ -105,7 +106,7 @@ public final class SSHClient {
                         case .sent(let count):
                             pending = pending.dropFirst(count)
                             moved = true
-                        case .blocked: break
+                        case .blocked: socketFull = session.hasUnsentBytes
                         case .closed: inputOpen = false
                         }
                     }
@@ -118,6 +119,8 @@ public final class SSHClient {
                 if !outputOpen, let status = try channel.statusNow() {
                     return CommandResult(status: status, output: output, errors: channel.errorBytes)
                 }
+                // Reading may just have sent what kept us from writing: then nothing will wake us for it.
+                if socketFull && !session.hasUnsentBytes { moved = true }
                 if moved && !isTotal { deadline = Clocks.monotonic() + timeout }
                 if !moved || (isTotal && Clocks.monotonic() >= deadline) {
                     try session.wait("run", until: deadline)

@@ -106,8 +106,9 @@ public struct DownRun: Sendable {
         for f in /var/lib/meshproof/\(mesh) /run/meshproof/\(mesh) \
         /etc/systemd/system/meshproof-\(mesh).service /run/wireguard/mp[0-9]-\(mesh).sock; do \
         [ -e "$f" ] && echo "file $f"; done; \
-        for p in /proc/[0-9]*; do c=$(tr '\\0' ' ' < $p/cmdline 2>/dev/null); case "$c" in \
-        *"meshproof node agent --mesh \(mesh) "*|*"wireguard-go mp"[0-9]"-\(mesh) "*) echo "process ${p#/proc/}: $c";; esac; done; exit 0
+        for p in /proc/[0-9]*; do c=$(tr '\\0' ' ' < $p/cmdline 2>/dev/null); w=${c%% *}; case "${w##*/} ${c#* }" in \
+        "meshproof node agent --mesh \(mesh) "*|"wireguard-go mp"[0-9]"-\(mesh) "*) echo "process ${p#/proc/}: $c";; \
+        esac; done; exit 0
         """
     }
 }

@@ -1,6 +1,7 @@
 import LinuxSystem
 public import MeshModel
 import NodeProtocol
+import Synchronization
 
 /// Brings every node to what the topology wants: contact, resolve, stage, commit, confirm, handshake.
 ///
@@ -97,8 +98,14 @@ public struct UpRun: Sendable {
         let contact = try NodeContact(node, mesh: identity.mesh, by: carrier, timeout: settings.timeout)
         var bootstrap: [PlanStep] = []
         let progress = progress
+        let percent = Mutex(-1)
         if try contact.install(program, progress: { sent, total in
-            progress.working(node.name, "installing \(sent * 100 / max(total, 1)) %")
+            let now = sent * 100 / max(total, 1)
+            let isNews = percent.withLock { last in
+                defer { last = now }
+                return last != now
+            }
+            if isNews { progress.working(node.name, "installing \(now) %") }
         }) {
             let had = contact.probe.digest == nil ? "no meshproof on the node" : "another build is installed"
             bootstrap.append(PlanStep(.installBinary(version: ProgramVersion.current), reason: had))
