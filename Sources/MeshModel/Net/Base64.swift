@@ -66,7 +66,8 @@ public enum Base64 {
         guard characters.count % 2 == 0 else { return nil }
         var bytes: [UInt8] = []
         for index in stride(from: 0, to: characters.count, by: 2) {
-            guard let upper = hexDigit(characters[index]), let lower = hexDigit(characters[index + 1])
+            guard let upper = hexDigit(characters[index]),
+                let lower = hexDigit(characters[index + 1])
             else { return nil }
             bytes.append(upper << 4 | lower)
         }

@@ -63,8 +63,8 @@ extension Endpoint: LosslessStringConvertible, Codable {
 
     /// Parses what ``description`` prints; nil otherwise.
     public init?(_ text: String) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]),
-            text[text.index(after: colon)...].utf8.allSatisfy({ (48...57).contains($0) })
+        guard let colon = text.lastIndex(of: ":"),
+            let port = decimal(text[text.index(after: colon)...]).flatMap(UInt16.init(exactly:))
         else { return nil }
         var host = text[..<colon]
         if host.first == "[" && host.last == "]" {
@@ -73,7 +73,9 @@ extension Endpoint: LosslessStringConvertible, Codable {
         } else if host.contains(":") {
             return nil
         }
-        if host.isEmpty { return nil }
+        // Nothing that a log line, a shell or a resolver could take for more than a name.
+        let isGraphic = host.utf8.allSatisfy { (33...126).contains($0) && $0 != 91 && $0 != 93 }
+        if host.isEmpty || !isGraphic { return nil }
         self.init(host: String(host), port: port)
     }
 

@@ -48,7 +48,9 @@ public struct IPAddress: Hashable, Sendable {
 
     /// The 4 or 16 bytes in network order.
     public var bytes: [UInt8] {
-        let all = [high, low].flatMap { half in (0..<8).map { UInt8(truncatingIfNeeded: half >> (56 - 8 * $0)) } }
+        let all = [high, low].flatMap { half in
+            (0..<8).map { UInt8(truncatingIfNeeded: half >> (56 - 8 * $0)) }
+        }
         return family == .ipv4 ? Array(all[12...]) : all
     }
 

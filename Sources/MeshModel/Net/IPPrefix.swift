@@ -33,7 +33,8 @@ public struct IPPrefix: Hashable, Sendable {
     public func contains(_ other: IPAddress) -> Bool {
         guard other.family == address.family else { return false }
         let mask = mask
-        return (address.high ^ other.high) & mask.high == 0 && (address.low ^ other.low) & mask.low == 0
+        return (address.high ^ other.high) & mask.high == 0
+            && (address.low ^ other.low) & mask.low == 0
     }
 
     /// Whether the two networks share any address.
@@ -61,11 +62,11 @@ extension IPPrefix: Comparable, LosslessStringConvertible, Codable {
     /// `address/length`.
     public var description: String { "\(address)/\(length)" }
 
-    /// Parses `address/length`; nil otherwise.
+    /// Parses `address/length`, the length without leading zeros; nil otherwise.
     public init?(_ text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 2, let address = IPAddress(String(parts[0])),
-            parts[1].utf8.allSatisfy({ (48...57).contains($0) }), let length = Int(parts[1])
+            let length = decimal(parts[1])
         else { return nil }
         self.init(address, length: length)
     }

@@ -5,7 +5,9 @@ enum IPText {
     }
 
     static func ipv6(high: UInt64, low: UInt64) -> String {
-        let groups = [high, low].flatMap { half in [48, 32, 16, 0].map { half >> UInt64($0) & 0xffff } }
+        let groups = [high, low].flatMap { half in
+            [48, 32, 16, 0].map { half >> UInt64($0) & 0xffff }
+        }
         let run = longestZeroRun(groups)
         // ::ffff:0:0/96 is written with its IPv4 part (RFC 5952 section 5).
         if high == 0 && low >> 32 == 0xffff { return "::ffff:" + ipv4(low & 0xffff_ffff) }
@@ -39,7 +41,9 @@ enum IPText {
         guard parts.count == 4 else { return nil }
         var bits: UInt32 = 0
         for part in parts {
-            guard (1...3).contains(part.count), part.allSatisfy({ (48...57).contains($0) }) else { return nil }
+            guard (1...3).contains(part.count), part.allSatisfy({ (48...57).contains($0) }) else {
+                return nil
+            }
             if part.count > 1 && part.first == 48 { return nil }
             let value = part.reduce(UInt32(0)) { $0 * 10 + UInt32($1 - 48) }
             if value > 255 { return nil }
@@ -112,4 +116,13 @@ func hexDigit(_ byte: UInt8) -> UInt8? {
     case 97...102: byte - 87
     default: nil
     }
+}
+
+/// A number in its one decimal form: digits only, no leading zeros, and no more than fit.
+func decimal(_ text: Substring) -> Int? {
+    let digits = text.utf8
+    guard !digits.isEmpty, digits.allSatisfy({ (48...57).contains($0) }),
+        digits.count == 1 || digits.first != 48
+    else { return nil }
+    return Int(text)
 }

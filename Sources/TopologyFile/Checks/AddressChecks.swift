@@ -111,7 +111,12 @@ struct AddressChecks {
     }
 
     private func outside(_ address: IPAddress, _ what: String, _ mark: Mark) {
-        guard let network = networks.first(where: { $0.value.contains(address) }) else { return }
+        // A network that is refused anyway, like 0.0.0.0/0, would only repeat itself here.
+        guard
+            let network = networks.first(where: {
+                $0.value.contains(address) && AddressChecks.misuse($0.value) == nil
+            })
+        else { return }
         sink.error(
             "\(what) \(address) lies in the overlay network \(network.value)", at: mark,
             fix: "write the node's underlay address, or choose another mesh.network")

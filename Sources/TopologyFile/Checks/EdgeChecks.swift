@@ -168,17 +168,18 @@ struct EdgeChecks {
 
     /// A service that is only ever reached by tunnel or locally has no business on other addresses.
     private func clearWaysIn() {
-        var transports: [String: Set<Transport>] = [:]
         var tunnelled: Set<String> = []
+        var reachedOtherwise: Set<String> = []
         for edge in draft.paths.flatMap(\.edges) {
-            guard let via = edge.via else { continue }
-            transports[edge.to.value, default: []].insert(via.value)
-            if via.value == .ssh { tunnelled.insert(edge.to.value) }
+            switch edge.via?.value {
+            case .ssh: tunnelled.insert(edge.to.value)
+            case .local: break
+            default: reachedOtherwise.insert(edge.to.value)
+            }
         }
         for service in draft.services {
             let name = service.name.value
-            guard tunnelled.contains(name),
-                transports[name]?.subtracting([.ssh, .local]).isEmpty == true,
+            guard tunnelled.contains(name), !reachedOtherwise.contains(name),
                 !(service.bind?.value ?? .any).isWithinHost
             else { continue }
             sink.warning(

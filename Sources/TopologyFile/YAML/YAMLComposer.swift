@@ -14,6 +14,8 @@ struct YAMLComposer: ~Copyable {
     private var nodeCount = 0
     /// Set where composing cannot go on; every level then closes with what it has.
     private var isOver = false
+    /// Whether what stands right before the break is already left out: it is probably part of what broke.
+    private var isBreakTrimmed = false
 
     /// The tree, or what could be read of it before an error that is in `sink`; nil where there is nothing.
     static func compose(_ text: SourceText, _ sink: DiagnosticSink) -> YAMLNode? {
@@ -122,6 +124,7 @@ struct YAMLComposer: ~Copyable {
             guard let item = node(event, depth: depth + 1) else { break }
             items.append(item)
         }
+        if trimsBreak(), !items.isEmpty { items.removeLast() }
         return YAMLNode(
             content: .sequence(items), mark: mark, weight: items.reduce(1) { $0 + $1.weight })
     }
@@ -135,9 +138,16 @@ struct YAMLComposer: ~Copyable {
             else { break }
             entries.append(YAMLNode.Entry(key: key, value: value))
         }
+        if trimsBreak(), !entries.isEmpty { entries.removeLast() }
         return YAMLNode(
             content: .mapping(entries), mark: mark,
             weight: entries.reduce(1) { $0 + $1.key.weight + $1.value.weight })
+    }
+
+    /// True once, for the innermost collection that the YAML broke in.
+    private mutating func trimsBreak() -> Bool {
+        defer { isBreakTrimmed = isBreakTrimmed || isOver }
+        return isOver && !isBreakTrimmed
     }
 
     private mutating func alias(_ name: String, at mark: Mark) -> YAMLNode? {
