@@ -21,7 +21,8 @@ extension TopologyFile {
           edge: { connect: ssh://root@192.0.2.11, endpoint: 192.0.2.11 }
           gpu:  { connect: ssh://root@192.0.2.12, endpoint: 192.0.2.12 }
           db:   { connect: ssh://root@192.0.2.13, endpoint: 192.0.2.13 }
-          # A phone or an appliance runs no agent; it is handed a configuration.
+          # A phone or an appliance runs no agent; it is handed a configuration. Until it has
+          # a key (`public_key: …`, as the device shows it) its peers are not told of it.
           phone: { managed: false }
 
         services:

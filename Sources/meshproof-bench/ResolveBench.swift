@@ -69,6 +69,13 @@ enum ResolveBench {
         let resolved = BenchOutput.timed { Resolver.resolve(topology, inputs: inputs) }
         sample.resolve = resolved.milliseconds
         sample.peers = resolved.result.reduce(0) { $0 + ($1.interfaces.first?.peers.count ?? 0) }
+        let planned = BenchOutput.timed {
+            resolved.result.reduce(0) {
+                $0 + Differ.plan($1, observed: .bare, now: 0).count
+            }
+        }
+        sample.plan = planned.milliseconds
+        sample.steps = planned.result
         return sample
     }
 

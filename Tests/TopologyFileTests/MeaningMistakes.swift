@@ -104,6 +104,8 @@ enum MeaningMistakes {
             nodes: "nodes:\n" + lines.map { "  \($0)" }.joined(separator: "\n"), services: "")
     }
 
+    private static let key = "//////////////////////////////////////////8="
+
     static let machines: [Mistake] = [
         Mistake(
             "a managed node without connect", nodes("§edge: { endpoint: a.example }"),
@@ -136,6 +138,16 @@ enum MeaningMistakes {
             "two nodes at this machine",
             nodes("edge: { connect: local }", "gpu: { connect: §local }"),
             "reached exactly like `edge`", fix: "the other is on line 3"),
+        Mistake(
+            "a managed node with a key",
+            nodes("edge: { connect: local, public_key: §\(key) }"), "has a `public_key`",
+            fix: "makes its own key"),
+        Mistake(
+            "one key for two nodes",
+            nodes(
+                "edge: { managed: false, public_key: \(key) }",
+                "gpu: { managed: false, public_key: §\(key) }"),
+            "same public key as `edge`", fix: "a key of its own"),
         Mistake(
             "one endpoint for two nodes",
             nodes(

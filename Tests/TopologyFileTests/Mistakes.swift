@@ -234,6 +234,9 @@ enum WrittenMistakes {
             "a host key that is none", node("connect: local, host_key: §SHA256:abc"),
             "is not a host key's fingerprint", fix: "ssh-keygen -lf"),
         Mistake(
+            "a public key that is none", node("managed: false, public_key: §abc"),
+            "not a WireGuard public key", fix: "44 characters"),
+        Mistake(
             "managed in other words", node("managed: §perhaps"), "found `perhaps`",
             fix: "`true` or `false`"
         ).also,

@@ -39,7 +39,7 @@ struct ReadingTests {
                 backend: userspace
                 guard: yes
               nat: { connect: ssh://my_alias }
-              phone: { managed: false }
+              phone: { managed: false, public_key: //////////////////////////////////////////8= }
             services:
               webui: { on: edge, kind: open-webui, bind: mesh }
               cache: { on: gpu, kind: redis, bind: 127.0.0.1, port: 6380 }
@@ -79,7 +79,9 @@ struct ReadingTests {
                     hostKey: "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU",
                     backend: .userspace, guardEnabled: true),
                 Node(name: "nat", connect: .ssh(user: nil, host: "my_alias", port: nil)),
-                Node(name: "phone", managed: false),
+                Node(
+                    name: "phone", managed: false,
+                    publicKey: PublicKey(bytes: [UInt8](repeating: 0xff, count: 32))),
             ])
         #expect(
             read.services == [

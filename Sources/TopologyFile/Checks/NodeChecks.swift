@@ -17,6 +17,7 @@ struct NodeChecks {
         }
         distinctMachines()
         distinctEndpoints()
+        distinctKeys()
     }
 
     private func managed(_ node: DraftNode) {
@@ -96,6 +97,21 @@ struct NodeChecks {
                     fix: "correct the host, or give each its own forwarded port as host:port")
             } else {
                 first[key] = node
+            }
+        }
+    }
+
+    /// WireGuard knows a peer by its key alone: one key is one peer.
+    private func distinctKeys() {
+        var first: [PublicKey: DraftNode] = [:]
+        for node in draft.nodes {
+            guard let key = node.publicKey else { continue }
+            if let other = first[key.value] {
+                sink.error(
+                    "`\(node.name.value)` has the same public key as `\(other.name.value)`",
+                    at: key.mark, fix: "make a key of its own on each device")
+            } else {
+                first[key.value] = node
             }
         }
     }
