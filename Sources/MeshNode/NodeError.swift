@@ -60,7 +60,8 @@ package struct NodeError: Error, Sendable, Equatable, CustomStringConvertible {
 
     /// `operation subject: message (hint)`, on one line.
     package var description: String {
-        let place = subject.isEmpty || message.contains(subject) ? operation : "\(operation) \(subject)"
+        let place =
+            subject.isEmpty || message.contains(subject) ? operation : "\(operation) \(subject)"
         return "\(place): \(message)" + (hint.isEmpty ? "" : " (\(hint))")
     }
 

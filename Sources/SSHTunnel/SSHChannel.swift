@@ -133,8 +133,7 @@ public final class SSHChannel {
     /// Sends one chunk if there is room for it.
     func writeNow(_ bytes: ArraySlice<UInt8>) throws(SSHError) -> WriteResult {
         if session.hasUnsentBytes {
-            // Reading is what makes libssh look at the socket, and so send what it holds.
-            _ = ssh_channel_poll(handle, 0)
+            session.flush()
             if ssh_get_fd(session.handle) < 0 { throw session.lost("write") }
             if session.hasUnsentBytes { return .blocked }
         }

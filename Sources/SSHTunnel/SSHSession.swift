@@ -23,33 +23,18 @@ final class SSHSession {
     /// `user@host:port`, for errors.
     var subject: String { configuration.subject }
 
-    /// Opens the transport and runs the key exchange; nobody is authenticated yet.
-    private init(
-        _ configuration: SSHConfiguration, hostKeys: [String], deadline: Double,
-        address: inout String?
-    ) throws(SSHError) {
-        let (socket, peer, proxy) = try Transport.open(configuration, deadline: deadline).split()
-        guard let handle = ssh_new() else {
-            close(socket)
-            throw SSHError(.library, "connect", configuration.subject, "out of memory")
-        }
-        self.configuration = configuration
+    private init(_ handle: ssh_session, _ configuration: SSHConfiguration, _ proxy: ProxyProcess?) {
         self.handle = handle
+        self.configuration = configuration
         self.proxy = proxy
-        address = peer
-        do throws(SSHError) {
-            try setOptions(socket: socket, hostKeys: hostKeys)
-        } catch {
-            close(socket)
-            throw error
-        }
-        // From here on the socket is libssh's: it closes it with the session.
-        let code = try drive("connect", until: deadline) { ssh_connect(handle) }
-        if code != SSH_OK { throw connectFailure() }
     }
 
     deinit {
-        // Leaves politely, but does not wait: the socket does not block.
+        // libssh would leave a socket that it was given open, and forget its number. Taking the option back makes
+        // it close the socket, unless it has done so on an error before.
+        var none: Int32 = -1
+        _ = ssh_options_set(handle, SSH_OPTIONS_FD, &none)
+        // Says goodbye, but does not wait: the socket does not block.
         if ssh_is_connected(handle) != 0 { ssh_disconnect(handle) }
         ssh_free(handle)
     }
@@ -67,14 +52,14 @@ final class SSHSession {
         var refused: [String] = []
         var firstFailure: SSHError?
         while true {
-            var address: String?
             let session: SSHSession
+            let address: String?
             do throws(SSHError) {
-                session = try SSHSession(
+                (session, address) = try connect(
                     configuration,
                     hostKeys: SSHAlgorithms.hostKeys(
                         preferring: policy.preferredTypes, excluding: refused),
-                    deadline: deadline, address: &address)
+                    deadline: deadline)
             } catch {
                 throw firstFailure ?? error
             }
@@ -97,6 +82,28 @@ final class SSHSession {
                 identity: identity)
             return (session, facts)
         }
+    }
+
+    /// Opens the transport and runs the key exchange; nobody is authenticated yet.
+    private static func connect(
+        _ configuration: SSHConfiguration, hostKeys: [String], deadline: Double
+    ) throws(SSHError) -> (SSHSession, address: String?) {
+        let (socket, address, proxy) = try Transport.open(configuration, deadline: deadline).split()
+        guard let handle = ssh_new() else {
+            close(socket)
+            throw SSHError(.library, "connect", configuration.subject, "out of memory")
+        }
+        let session = SSHSession(handle, configuration, proxy)
+        do throws(SSHError) {
+            try session.setOptions(socket: socket, hostKeys: hostKeys)
+        } catch {
+            close(socket)
+            throw error
+        }
+        // From here on the socket is libssh's: it closes it with the session.
+        let code = try session.drive("connect", until: deadline) { ssh_connect(handle) }
+        if code != SSH_OK { throw session.connectFailure() }
+        return (session, address)
     }
 
     private func setOptions(socket: Int32, hostKeys: [String]) throws(SSHError) {
@@ -172,8 +179,11 @@ final class SSHSession {
         }
     }
 
-    /// Whether bytes that libssh holds wait for room in the socket.
-    var hasUnsentBytes: Bool { ssh_get_poll_flags(handle) & SSH_WRITE_PENDING != 0 }
+    /// Whether libssh holds bytes that wait for room in the socket.
+    var hasUnsentBytes: Bool { ssh_get_status(handle) & SSH_WRITE_PENDING != 0 }
+
+    /// Sends what libssh holds, as far as the socket takes it.
+    func flush() { _ = ssh_blocking_flush(handle, 0) }
 
     /// Waits until the server has sent something or takes more, so that the next libssh call can get further.
     ///
@@ -190,7 +200,8 @@ final class SSHSession {
             }
             var until = deadline
             if isAuthenticated { until = min(until, try keepAlive(operation, now: now)) }
-            let events = Int16(POLLIN | (hasUnsentBytes ? POLLOUT : 0))
+            let wantsToWrite = ssh_get_poll_flags(handle) & SSH_WRITE_PENDING != 0
+            let events = Int16(POLLIN | (wantsToWrite ? POLLOUT : 0))
             var entry = pollfd(fd: socket, events: events, revents: 0)
             let milliseconds = Int32(min(max(until - now, 0) * 1000 + 1, 3_600_000))
             if poll(&entry, 1, milliseconds) > 0 {

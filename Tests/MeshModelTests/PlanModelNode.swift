@@ -6,7 +6,6 @@ struct ModelNode {
     /// Allowed IPs that were somebody's and, for the time between two steps, nobody's.
     private(set) var orphaned: Set<IPPrefix> = []
     private(set) var failures: [String] = []
-    /// What a route's metric and destination met when it was set: the number of routes there.
     private var nextIndex: Int32 = 100
 
     init(_ node: ObservedNode) {
@@ -37,6 +36,11 @@ struct ModelNode {
         case .setRoute(let route): set(route)
         case .removeRoute(let route): node.routes.removeAll { $0 == route }
         }
+    }
+
+    /// The first peer of an interface is heard of.
+    mutating func touch(_ name: String, handshake: Double) {
+        device(name) { $0.peers[0].lastHandshake = handshake }
     }
 
     private mutating func create(_ name: String, _ backend: BackendChoice) {

@@ -50,7 +50,7 @@ final class TestServer {
         process = try Child(
             [Child.find("sshd") ?? "/usr/sbin/sshd", "-D", "-e", "-f", "\(folder)/sshd_config"],
             output: log.number, errors: log.number)
-        try writeClientConfiguration(knownHosts: knownHostsLine())
+        try writeClientConfiguration(knownHosts: knownHostsLine(hostKeys.first ?? ""))
         try awaitListener()
     }
 
@@ -135,11 +135,15 @@ final class TestServer {
             owning: try check("socket") {
                 Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
             })
+        return try bindToFreePort(socket.number)
+    }
+
+    /// Binds a TCP socket to loopback, on a port that the kernel chooses.
+    static func bindToFreePort(_ number: Int32) throws -> UInt16 {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
         var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let number = socket.number
         try withUnsafeMutablePointer(to: &address) { pointer in
             try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
                 _ = try check("bind") { bind(number, generic, size) }
@@ -152,11 +156,23 @@ final class TestServer {
     private func awaitListener() throws {
         let deadline = Clocks.monotonic() + 20
         while Clocks.monotonic() < deadline {
-            let probe = try Child.run(["ssh-keyscan", "-T", "2", "-p", String(port), "127.0.0.1"])
-            if !probe.output.isEmpty { return }
-            Clocks.sleep(0.05)
+            if try TestServer.listens(port) { return }
+            Clocks.sleep(0.02)
         }
         let log = String(decoding: try Files.read("\(folder)/sshd.log"), as: UTF8.self)
         throw SystemError("sshd", folder, errno: 0, detail: "does not listen: \(log)")
+    }
+
+    /// Whether the kernel lists a listener on 127.0.0.1. *Source:* proc(5), /proc/net/tcp; state 0A is LISTEN.
+    private static func listens(_ port: UInt16) throws -> Bool {
+        let digits = String(port, radix: 16, uppercase: true)
+        let place = "0100007F:" + String(repeating: "0", count: 4 - digits.count) + digits
+        return String(decoding: try Files.read("/proc/net/tcp"), as: UTF8.self).split(
+            separator: "\n"
+        )
+        .contains { line in
+            let fields = line.split(separator: " ")
+            return fields.count > 3 && fields[1] == place && fields[3] == "0A"
+        }
     }
 }

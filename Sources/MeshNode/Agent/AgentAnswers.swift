@@ -78,7 +78,9 @@ extension AgentCore {
         return try steps(to: document, at: now)
     }
 
-    private func steps(to document: NodeDocument, at now: Moment) throws(ProtocolError) -> [PlanStep] {
+    private func steps(to document: NodeDocument, at now: Moment) throws(ProtocolError)
+        -> [PlanStep]
+    {
         try asking { () throws(NodeError) in try plan(document.interfaces, at: now) }
     }
 

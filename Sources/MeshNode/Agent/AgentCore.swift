@@ -202,7 +202,8 @@ package final class AgentCore {
         }
         guard window > 0, window <= Self.longestWindow else {
             throw ProtocolError(
-                .invalidDocument, "a window of \(window) seconds; up to \(Int(Self.longestWindow)) are allowed")
+                .invalidDocument,
+                "a window of \(window) seconds; up to \(Int(Self.longestWindow)) are allowed")
         }
         do throws(NodeError) {
             let steps = try plan(staged.document.interfaces, at: now)
@@ -214,15 +215,18 @@ package final class AgentCore {
             if let failure = outcome.failure {
                 let step = steps[min(outcome.done, steps.count - 1)]
                 throw NodeError(
-                    failure.code, step.summary, failure.subject, failure.message, hint: failure.hint)
+                    failure.code, step.summary, failure.subject, failure.message, hint: failure.hint
+                )
             }
-            log.notice("committed revision \(revision), \(steps.count) steps, window \(Int(window)) s")
+            log.notice(
+                "committed revision \(revision), \(steps.count) steps, window \(Int(window)) s")
             return steps
         } catch {
             rollBack(at: now, reason: error.description)
             settle(at: now)
             throw ProtocolError(
-                .applyFailed, "\(error.description); the node is back at revision "
+                .applyFailed,
+                "\(error.description); the node is back at revision "
                     + "\(store.current?.document.revision ?? 0)")
         }
     }
@@ -238,11 +242,13 @@ package final class AgentCore {
         }
         guard pending.taken.document.revision == revision else {
             throw ProtocolError(
-                .notStaged, "revision \(pending.taken.document.revision) is committed, not \(revision)")
+                .notStaged,
+                "revision \(pending.taken.document.revision) is committed, not \(revision)")
         }
         guard connection != committer else {
             throw ProtocolError(
-                .failed, "confirm over a new connection, to prove that the node can still be reached")
+                .failed,
+                "confirm over a new connection, to prove that the node can still be reached")
         }
         do { try store.confirm() } catch { throw error.refusal }
         committer = nil

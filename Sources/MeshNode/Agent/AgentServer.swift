@@ -79,7 +79,8 @@ package final class AgentServer {
             keepTime()
         }
         manager.stopping()
-        log.notice(core.isEnding ? "the mesh is gone; ending" : "ending; the data plane stays as it is")
+        log.notice(
+            core.isEnding ? "the mesh is gone; ending" : "ending; the data plane stays as it is")
     }
 
     private var isFinished: Bool {
@@ -155,7 +156,9 @@ package final class AgentServer {
             let connection = Connection(
                 number: nextNumber, socket: socket, now: Clocks.monotonic())
             nextNumber += 1
-            do { try loop.add(connection.socket.number, token: connection.number) } catch { continue }
+            do { try loop.add(connection.socket.number, token: connection.number) } catch {
+                continue
+            }
             connections[connection.number] = connection
         }
     }

@@ -36,13 +36,16 @@ package struct EndpointNames: Sendable {
 
     /// Follows the names of these interfaces and no others.
     package mutating func follow(_ interfaces: [DesiredInterface]) {
-        let wanted = Set(interfaces.flatMap(\.peers).compactMap(\.endpoint).filter { $0.literal == nil })
+        let wanted = Set(
+            interfaces.flatMap(\.peers).compactMap(\.endpoint).filter { $0.literal == nil })
         for name in entries.keys where !wanted.contains(name) { entries[name] = nil }
         for name in wanted where entries[name] == nil { entries[name] = Entry() }
     }
 
     /// Learns from the kernel which names' peers have not been heard of lately.
-    package mutating func note(_ observed: ObservedNode, for interfaces: [DesiredInterface], wall: Double) {
+    package mutating func note(
+        _ observed: ObservedNode, for interfaces: [DesiredInterface], wall: Double
+    ) {
         if entries.isEmpty { return }
         for interface in interfaces {
             let device = observed.interfaces.first { $0.name == interface.name }?.device
@@ -63,7 +66,8 @@ package struct EndpointNames: Sendable {
 
     /// The names to ask for now; they count as asked.
     package mutating func take(now: Double) -> [Endpoint] {
-        let due = entries.filter { entry in entry.value.dueAt.map { $0 <= now } ?? false }.map(\.key)
+        let due = entries.filter { entry in entry.value.dueAt.map { $0 <= now } ?? false }.map(
+            \.key)
         for name in due {
             entries[name]?.askedAt = now
             entries[name]?.asked += 1

@@ -91,8 +91,12 @@ package struct Removal {
         }
         // The folders above and the program belong to all meshes of the node; the last one out takes them.
         guard OtherMeshes(folders, storage).names.isEmpty else { return }
-        if Files.exists(folders.binary) { remove(folders.binary, "program \(folders.binary)", &report) }
-        for folder in [folders.meshes, Files.folder(of: folders.run), Files.folder(of: folders.binary)] {
+        if Files.exists(folders.binary) {
+            remove(folders.binary, "program \(folders.binary)", &report)
+        }
+        for folder in [
+            folders.meshes, Files.folder(of: folders.run), Files.folder(of: folders.binary),
+        ] {
             // Not empty means that somebody put something there: it is not ours.
             if rmdir(folder) == 0 { report.removed.append("folder \(folder)") }
         }

@@ -37,7 +37,8 @@ enum AgentCommand {
             core: core, socketPath: folders.socket, events: monitor, manager: ServiceManager(),
             log: log)
         log.notice(
-            "meshproof \(ProgramVersion.current): agent of \(identity.node) in mesh \(identity.mesh)")
+            "meshproof \(ProgramVersion.current): agent of \(identity.node) in mesh \(identity.mesh)"
+        )
         try server.run()
         if !core.isEnding { _ = try? Files.remove(folders.socket) }
         _ = consume lock

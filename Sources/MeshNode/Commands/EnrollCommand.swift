@@ -35,7 +35,8 @@ enum EnrollCommand {
         guard meshID.utf8.count == 32, Base64.unhex(meshID) != nil else {
             throw NodeError(.usage, "read arguments", "", "--mesh-id is not 32 hexadecimal digits")
         }
-        guard (1...63).contains(node.utf8.count), node.utf8.allSatisfy({ $0 > 32 && $0 < 127 }) else {
+        guard (1...63).contains(node.utf8.count), node.utf8.allSatisfy({ $0 > 32 && $0 < 127 })
+        else {
             throw NodeError(.usage, "read arguments", "", "--node is no node name")
         }
         guard let key = PublicKey(try options.value("--controller-key")), key != .zero else {
@@ -55,7 +56,9 @@ enum EnrollCommand {
                 ? "by another controller" : "as \(pinned.node) of another mesh or by another name"
             throw NodeError(
                 .otherController, "enrol", folders.mesh, "this node is enrolled already, \(what)",
-                hint: "if that is no longer wanted, run `meshproof node leave --mesh \(folders.mesh)` here")
+                hint:
+                    "if that is no longer wanted, run `meshproof node leave --mesh \(folders.mesh)` here"
+            )
         }
         do {
             for folder in [folders.state, folders.keys, folders.presharedKeys, folders.run] {

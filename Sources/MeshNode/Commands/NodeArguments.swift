@@ -3,7 +3,9 @@ struct NodeArguments {
     private var values: [String: String] = [:]
     private var flags: Set<String> = []
 
-    init(_ arguments: [String], options: Set<String>, flags known: Set<String> = []) throws(NodeError) {
+    init(_ arguments: [String], options: Set<String>, flags known: Set<String> = [])
+        throws(NodeError)
+    {
         var rest = arguments[...]
         while let name = rest.popFirst() {
             if known.contains(name) {
@@ -12,7 +14,8 @@ struct NodeArguments {
                 values[name] = value
             } else {
                 throw NodeError(
-                    .usage, "read arguments", "", "unexpected or incomplete argument \(name.prefix(40))",
+                    .usage, "read arguments", "",
+                    "unexpected or incomplete argument \(name.prefix(40))",
                     hint: NodeCommands.usage)
             }
         }

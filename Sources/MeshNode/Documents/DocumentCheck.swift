@@ -78,11 +78,13 @@ package struct DocumentCheck: Sendable {
     private func checkName(_ document: NodeDocument) throws(ProtocolError) {
         guard document.meshID == identity.meshID, document.mesh == identity.mesh else {
             throw ProtocolError(
-                .wrongName, "the document is for another mesh than \(identity.mesh), or another of "
+                .wrongName,
+                "the document is for another mesh than \(identity.mesh), or another of "
                     + "the same name")
         }
         guard document.node == identity.node else {
-            throw ProtocolError(.wrongName, "the document is for another node than \(identity.node)")
+            throw ProtocolError(
+                .wrongName, "the document is for another node than \(identity.node)")
         }
     }
 

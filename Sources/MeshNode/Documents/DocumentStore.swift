@@ -97,7 +97,8 @@ package final class DocumentStore {
             highestRevision, current?.document.revision ?? 0,
             unconfirmed?.taken.document.revision ?? 0)
         if let staged, staged.document.revision <= highestRevision { try dropStaged() }
-        if let pending = unconfirmed, pending.taken.document.revision == current?.document.revision {
+        if let pending = unconfirmed, pending.taken.document.revision == current?.document.revision
+        {
             try finishConfirming(previous: try? taken("previous", check))
         } else {
             try forgetUnused()
@@ -114,7 +115,8 @@ package final class DocumentStore {
     package func commit(until deadline: Double, bootID: String) throws(NodeError) {
         guard let taken = staged else { return }
         try write(
-            UnconfirmedRecord(signed: taken.signed, deadline: deadline, bootID: bootID), "unconfirmed")
+            UnconfirmedRecord(signed: taken.signed, deadline: deadline, bootID: bootID),
+            "unconfirmed")
         unconfirmed = UnconfirmedDocument(taken: taken, deadline: deadline, bootID: bootID)
         highestRevision = max(highestRevision, taken.document.revision)
         try dropStaged()
@@ -168,7 +170,8 @@ package final class DocumentStore {
         let documents = [current, staged, unconfirmed?.taken].compactMap(\.self)
         try keys.forgetPresharedKeys(
             except: Set(
-                documents.flatMap(\.document.interfaces).flatMap(\.peers).compactMap(\.presharedKey)))
+                documents.flatMap(\.document.interfaces).flatMap(\.peers).compactMap(\.presharedKey)
+            ))
     }
 
     private func dropStaged() throws(NodeError) {

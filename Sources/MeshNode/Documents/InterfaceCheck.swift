@@ -84,7 +84,8 @@ struct InterfaceCheck {
     private func checkEndpoint(_ endpoint: Endpoint, _ node: String) throws(ProtocolError) {
         let isText = endpoint.host.utf8.allSatisfy { byte in
             (97...122).contains(byte) || (65...90).contains(byte) || (48...58).contains(byte)
-                || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "_")
+                || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".")
+                || byte == UInt8(ascii: "_")
         }
         guard endpoint.port != 0, isText, (1...253).contains(endpoint.host.utf8.count) else {
             throw invalid("the endpoint of peer \(node) is no host and port")
@@ -102,7 +103,8 @@ struct InterfaceCheck {
     }
 
     private func isUsable(_ address: IPAddress) -> Bool {
-        !address.isLoopback && !address.isLinkLocal && !address.isMulticast && !address.isUnspecified
+        !address.isLoopback && !address.isLinkLocal && !address.isMulticast
+            && !address.isUnspecified
     }
 
     private func invalid(_ message: String) -> ProtocolError {

@@ -26,7 +26,9 @@ struct PeerBatch {
     }
 
     /// What the backend is told. Lists of allowed IPs that only grow are added to, which interrupts nothing.
-    func configurations(there: [ObservedPeer], keys: NodeKeys) throws(NodeError) -> [PeerConfiguration] {
+    func configurations(there: [ObservedPeer], keys: NodeKeys) throws(NodeError)
+        -> [PeerConfiguration]
+    {
         var lists: [PublicKey: [IPPrefix]]?
         var configurations: [PeerConfiguration] = []
         configurations.reserveCapacity(changes.count)

@@ -63,7 +63,9 @@ enum Nudge {
         let start = address.family == .ipv4 ? 4 : 8
         place.replaceSubrange(start..<start + address.bytes.count, with: address.bytes)
         place.withUnsafeBytes { raw in
-            guard let target = raw.baseAddress?.assumingMemoryBound(to: sockaddr.self) else { return }
+            guard let target = raw.baseAddress?.assumingMemoryBound(to: sockaddr.self) else {
+                return
+            }
             withUnsafePointer(to: byte) {
                 _ = sendto(number, $0, 1, Int32(MSG_NOSIGNAL), target, socklen_t(raw.count))
             }

@@ -40,7 +40,9 @@ package final class RealKernel: NodeKernel {
         indexes = Dictionary(ours.map { ($0.name, $0.index) }, uniquingKeysWith: { $1 })
         var addresses: [Int32: [IPPrefix]] = [:]
         if !ours.isEmpty {
-            let all = try asking("list addresses") { () throws(NetlinkError) in try routes.addresses() }
+            let all = try asking("list addresses") { () throws(NetlinkError) in
+                try routes.addresses()
+            }
             for address in all { addresses[address.index, default: []].append(address.prefix) }
         }
         var interfaces: [ObservedInterface] = []
@@ -56,7 +58,9 @@ package final class RealKernel: NodeKernel {
         return observed
     }
 
-    private func interface(_ link: Link, _ addresses: [IPPrefix]) throws(NodeError) -> ObservedInterface {
+    private func interface(_ link: Link, _ addresses: [IPPrefix]) throws(NodeError)
+        -> ObservedInterface
+    {
         var kind = InterfaceKind.foreign(link.kind ?? "hardware")
         var device: ObservedDevice?
         do throws(WireGuardError) {
@@ -74,7 +78,9 @@ package final class RealKernel: NodeKernel {
             group: link.group, addresses: addresses, device: device)
     }
 
-    private func ourRoutes(_ scope: KernelScope, _ links: [Link]) throws(NodeError) -> [ObservedRoute] {
+    private func ourRoutes(_ scope: KernelScope, _ links: [Link]) throws(NodeError)
+        -> [ObservedRoute]
+    {
         let names = Dictionary(links.map { ($0.index, $0.name) }, uniquingKeysWith: { $1 })
         var found: [ObservedRoute] = []
         for maker in [Ownership.routeProtocol] + (indexes.isEmpty ? [] : Self.handMade) {
@@ -84,7 +90,8 @@ package final class RealKernel: NodeKernel {
             for route in all where route.table == Route.mainTable {
                 switch route.kind {
                 case .unicast:
-                    guard let name = route.interfaceIndex.flatMap({ names[$0] }), indexes[name] != nil
+                    guard let name = route.interfaceIndex.flatMap({ names[$0] }),
+                        indexes[name] != nil
                     else { continue }
                     found.append(Self.observed(route, .unicast, name))
                 case .unreachable:

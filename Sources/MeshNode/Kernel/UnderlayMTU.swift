@@ -36,7 +36,9 @@ struct UnderlayMTU {
         return min(max(smallest ?? Self.standard, floor), Self.most)
     }
 
-    private mutating func inner(_ address: IPAddress, _ links: [Link], _ routes: RouteSocket) -> Int? {
+    private mutating func inner(_ address: IPAddress, _ links: [Link], _ routes: RouteSocket)
+        -> Int?
+    {
         if let known = known[address] { return known }
         var inner: Int?
         if let answer = try? routes.route(to: address), answer.kind == .unicast {

@@ -33,7 +33,9 @@ struct AgentStarter {
 
     /// The process that holds the agent's lock.
     func runningAgent() -> Int32? {
-        guard Files.exists(folders.lock), let holder = FileLock.holder(path: folders.lock) else { return nil }
+        guard Files.exists(folders.lock), let holder = FileLock.holder(path: folders.lock) else {
+            return nil
+        }
         do {
             // The lock tells, not the number: that may be of an agent long gone.
             if try FileLock(path: folders.lock) != nil { return nil }
@@ -133,7 +135,9 @@ struct AgentStarter {
             guard let chunk = try? IO.read(socket.number), !chunk.isEmpty else { return false }
             reader.append(chunk)
             if let answer = try? reader.next() {
-                guard case .hello? = try? Wire.decode(Response.self, from: answer) else { return false }
+                guard case .hello? = try? Wire.decode(Response.self, from: answer) else {
+                    return false
+                }
                 return true
             }
         }

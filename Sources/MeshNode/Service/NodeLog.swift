@@ -48,7 +48,9 @@ package final class NodeLog {
         // One line is one line, whatever a kernel or a name had in it.
         let line = String(
             String.UnicodeScalarView(
-                text.unicodeScalars.prefix(2_000).map { $0.value < 32 || $0.value == 127 ? " " : $0 }))
+                text.unicodeScalars.prefix(2_000).map {
+                    $0.value < 32 || $0.value == 127 ? " " : $0
+                }))
         switch sink {
         case .none: return
         case .journal: put(2, "<\(level.rawValue)>\(line)\n")

@@ -1,4 +1,4 @@
-import MeshModel
+package import MeshModel
 import Netlink
 
 /// Reads the text of a reply: lines `key=value`, the last of them `errno=…`, then an empty line.
@@ -7,10 +7,10 @@ import Netlink
 /// over, and nothing grows beyond the text's own size.
 ///
 /// *Source:* wireguard.com/xplatform.
-struct UAPIReader {
+package struct UAPIReader {
     /// What the bytes were not.
-    struct Failure: Error, Equatable {
-        let reason: String
+    package struct Failure: Error, Equatable {
+        package let reason: String
     }
 
     /// The reply's `errno`, always positive.
@@ -24,7 +24,7 @@ struct UAPIReader {
     /// - Parameters:
     ///   - identify: names a preshared key.
     ///   - derive: the public key of a private key.
-    static func read(
+    package static func read(
         _ text: UnsafeRawBufferPointer, identify: (UnsafeRawBufferPointer) -> PresharedKeyID,
         derive: (UnsafeRawBufferPointer) -> PublicKey?
     ) throws(Failure) -> (device: ObservedDevice, errno: Int32) {

@@ -2,7 +2,7 @@ import MeshModel
 import Netlink
 
 /// Text that may hold keys: it grows by moving to larger memory and wiping the old, and wipes itself when it goes.
-struct UAPIText: ~Copyable {
+package struct UAPIText: ~Copyable {
     private var buffer: WipedBuffer
     private(set) var count = 0
 
@@ -10,7 +10,7 @@ struct UAPIText: ~Copyable {
         buffer = WipedBuffer(count: max(capacity, 64))
     }
 
-    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: buffer.bytes[..<count]) }
+    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: buffer.bytes[..<count]) }
 
     /// Room for `size` more bytes, which ``commit(_:)`` then takes.
     mutating func room(_ size: Int) -> UnsafeMutableRawBufferPointer {

@@ -4,11 +4,11 @@ import Netlink
 /// Writes a configuration as the text of a `set=1` request.
 ///
 /// *Source:* "Cross-platform userspace implementation", wireguard.com/xplatform.
-enum UAPIWriter {
+package enum UAPIWriter {
     /// The request that asks for the device.
     static let get = "get=1\n\n"
 
-    static func write(
+    package static func write(
         _ configuration: DeviceConfiguration, name: String
     ) throws(WireGuardError) -> UAPIText {
         // A peer with an endpoint and two allowed IPs takes about 300 bytes.

@@ -1,0 +1,1 @@
+../MeshModelTests/PlanModelNode.swift
