@@ -131,12 +131,14 @@ struct ResilienceTests {
     func secondOperator() throws {
         let lab = try LabMesh("tsecond", hosts: ["ant"])
         try lab.up()
-        let lock = try FileLock(path: "\(lab.stateFolder)/lock")
-        #expect(lock != nil)
+        guard let lock = try? FileLock(path: "\(lab.stateFolder)/lock") else {
+            Issue.record("the lock is free once up has ended")
+            return
+        }
         let second = try lab.meshproof("--lab", "up")
         #expect(second.status == .code(1))
         #expect(second.errorText.contains("another meshproof (pid \(getpid()))"), "\(second.errorText)")
-        _ = lock
+        _ = consume lock
     }
 }
 
