@@ -53,7 +53,7 @@ struct ResilienceTests {
             #expect(try lab.on("ant", "ip", "link", "show", "mp0-\(lab.mesh)").status.isSuccess)
             _ = try up.wait()
         }
-        #expect(try LabMesh.wait(60) { (try? lab.up().isGood) == true })
+        #expect(try LabMesh.wait(90) { try lab.meshproof("--lab", "up").status.isSuccess })
         #expect(try lab.plan().status == .code(0))
         #expect(try lab.on("ant", "ping", "-c", "1", "-W", "5", "10.88.0.2").status.isSuccess)
     }
