@@ -42,6 +42,21 @@ struct GoldenRequestTests {
         #expect(hex(try request { try $0.addAddress(index: 7, prefix) }) == hex(golden))
     }
 
+    @Test("an IPv6 address is added without duplicate address detection")
+    func addIPv6Address() throws {
+        let address: [UInt8] = [0xfd, 0x77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+        let golden =
+            field([0x40, 0, 0, 0, 0x14, 0], "length 64, RTM_NEWADDR")
+            + field([5, 5], "NLM_F_REQUEST | NLM_F_ACK | NLM_F_REPLACE | NLM_F_CREATE")
+            + field([1, 0, 0, 0, 0, 0, 0, 0], "sequence 1, port 0")
+            + field([10, 128, 2, 0], "AF_INET6, /128, IFA_F_NODAD, scope universe")
+            + field([7, 0, 0, 0], "interface 7")
+            + field([20, 0, 2, 0] + address, "IFA_LOCAL fd77::1")
+            + field([20, 0, 1, 0] + address, "IFA_ADDRESS fd77::1")
+        let prefix = try #require(IPPrefix("fd77::1/128"))
+        #expect(hex(try request { try $0.addAddress(index: 7, prefix) }) == hex(golden))
+    }
+
     @Test("set route")
     func setRoute() throws {
         let golden =

@@ -8,8 +8,10 @@ import Secrets
 package final class AgentCore {
     /// How often the kernel is looked at without cause. *Units:* seconds.
     package static let sweepInterval: Double = 15
-    /// How long events are gathered before they cause a sweep, and how far such sweeps are apart at least.
-    package static let settleTime: Double = 1
+    /// How long events are gathered before they cause a sweep, and half of how far such sweeps are apart at least.
+    ///
+    /// Long enough for somebody to finish what they do by hand in several steps, and to look at it with `plan`.
+    package static let settleTime: Double = 6
     /// The longest window of a commit. *Units:* seconds.
     package static let longestWindow: Double = 600
     /// How many peers one nudge reaches.

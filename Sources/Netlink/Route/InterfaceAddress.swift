@@ -23,6 +23,8 @@ enum AddressCodec {
     // IFA_*
     static let address: UInt16 = 1
     static let local: UInt16 = 2
+    // IFA_F_NODAD
+    static let noDuplicateDetection: UInt8 = 2
 
     static func decode(_ message: NetlinkMessage) throws(NetlinkError) -> InterfaceAddress? {
         guard message.type == RouteMessage.newAddress, message.payload.count >= headerSize,
@@ -50,7 +52,9 @@ enum AddressCodec {
         let family = prefix.address.family
         writer.append(KernelFamily.of(family))
         writer.append(prefix.length)
-        writer.append(UInt16(0))
+        // An overlay address is nobody else's, and a tentative one cannot yet be the source of a route.
+        writer.append(family == .ipv6 ? noDuplicateDetection : 0)
+        writer.append(UInt8(0))
         writer.append(index)
         writer.put(local, prefix.address)
         writer.put(address, prefix.address)
