@@ -73,9 +73,9 @@ struct HostileInputTests {
         #expect(found.count == 1 && found[0].contains("the file is empty"))
     }
 
-    /// Each line is repeated with growing numbers up to the size limit; none may take quadratic time.
+    /// Each line is repeated with growing numbers; what takes quadratic time would hang the suite.
     @Test(
-        "a megabyte of one thing is gone through once",
+        "a large file of one thing is gone through once",
         arguments: [
             "nodes:\n|  n@: {}\n", "nodes:\n|  n@: { connect: ssh://h@, endpoint: h@ }\n",
             "mesh:\n  network:\n|    - 10.@.0.0/16\n", "mesh:\n  name: x\n|  key@: 1\n",
@@ -94,7 +94,7 @@ struct HostileInputTests {
         let repeating = pattern[pattern.index(after: bar)...]
         var text = String(pattern[..<bar])
         var number = 0
-        while text.utf8.count < 1_000_000 {
+        while text.utf8.count < 150_000 {
             text += repeating.replacing("@", with: "\(number)")
             number += 1
         }
