@@ -92,7 +92,7 @@ let package = Package(
         tests(
             "LabTests",
             [
-                "MeshLab", "Netlink", "WireGuard", "Secrets", "SSHTunnel", "NodeProtocol", "TopologyFile", "CLinux",
+                "MeshLab", "MeshController", "Netlink", "WireGuard", "Secrets", "SSHTunnel", "NodeProtocol", "TopologyFile", "CLinux",
                 "LinuxSystem", "MeshModel",
             ]),
     ]

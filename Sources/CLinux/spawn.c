@@ -36,6 +36,8 @@ int cl_spawn(pid_t *pid, const char *path, char *const argv[], char *const envp[
     posix_spawnattr_setflags(&attributes, flags);
     posix_spawn_file_actions_init(&actions);
     for (int i = 0; i < 3 && result == 0; i++) result = place(&actions, lifted[i], i);
+    // What we were started with ourselves is not close-on-exec, and may be anything.
+    if (result == 0) result = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
     if (result == 0 && directory) result = posix_spawn_file_actions_addchdir_np(&actions, directory);
     if (result == 0) result = posix_spawn(pid, path, &actions, &attributes, argv, envp);
     posix_spawn_file_actions_destroy(&actions);

@@ -71,6 +71,10 @@ public struct Child: ~Copyable {
         guard let name = arguments.first, let path = Child.find(name) else {
             throw SystemError("run", arguments.first ?? "", errno: ENOENT)
         }
+        // C would cut a string at its first NUL and run something else than was meant.
+        if (arguments + (environment ?? [])).contains(where: { $0.utf8.contains(0) }) {
+            throw SystemError("run", name, errno: EINVAL, detail: "an argument holds a NUL")
+        }
         var argv: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
         argv.append(nil)
         defer { for item in argv { free(item) } }
@@ -117,115 +121,14 @@ public struct Child: ~Copyable {
     /// The file that `name` means in PATH (with the sbin folders added), or nil.
     public static func find(_ name: String) -> String? {
         if name.contains("/") { return name }
+        if name.isEmpty { return nil }
         let path = getenv("PATH").map { String(cString: $0) } ?? ""
         for folder in path.split(separator: ":").map(String.init) + [
             "/usr/local/sbin", "/usr/sbin", "/sbin",
         ] {
             let candidate = "\(folder)/\(name)"
-            if access(candidate, X_OK) == 0 { return candidate }
+            if access(candidate, X_OK) == 0 && !Files.isFolder(candidate) { return candidate }
         }
         return nil
-    }
-
-    /// Runs a command to its end and collects what it prints.
-    ///
-    /// *Throws:* ``SystemError``; `ETIMEDOUT` after `timeout` seconds, with the child killed and reaped.
-    public static func run(
-        _ arguments: [String], input: [UInt8] = [], environment: [String]? = nil,
-        timeout: Double = 60,
-        limit: Int = 16 << 20
-    ) throws(SystemError) -> CommandResult {
-        let (inRead, inWrite) = try IO.pipe().split()
-        let (outRead, outWrite) = try IO.pipe().split()
-        let (errRead, errWrite) = try IO.pipe().split()
-        defer { for fd in [outRead, errRead] { close(fd) } }
-        let child: Child
-        do throws(SystemError) {
-            child = try Child(
-                arguments, input: inRead, output: outWrite, errors: errWrite,
-                environment: environment)
-        } catch {
-            for fd in [inRead, inWrite, outWrite, errWrite] { close(fd) }
-            throw error
-        }
-        for fd in [inRead, outWrite, errWrite] { close(fd) }
-        var exchange = PipeExchange(
-            input: input, inWrite: inWrite, outRead: outRead, errRead: errRead)
-        let finished = exchange.pump(deadline: Clocks.monotonic() + timeout, limit: limit)
-        exchange.closeInput()
-        if !finished { child.signal(SIGKILL) }
-        let status = try child.wait() ?? .signal(SIGKILL)
-        if !finished {
-            throw SystemError("run", arguments.joined(separator: " "), errno: ETIMEDOUT)
-        }
-        return CommandResult(status: status, output: exchange.output, errors: exchange.errors)
-    }
-}
-
-/// Feeds a child's standard input and drains its two outputs at the same time, so that neither side blocks.
-private struct PipeExchange {
-    var input: [UInt8]
-    var sent = 0
-    var inWrite: Int32
-    let outRead: Int32
-    let errRead: Int32
-    var output: [UInt8] = []
-    var errors: [UInt8] = []
-
-    init(input: [UInt8], inWrite: Int32, outRead: Int32, errRead: Int32) {
-        self.input = input
-        self.inWrite = inWrite
-        self.outRead = outRead
-        self.errRead = errRead
-        _ = cl_fcntl(inWrite, F_SETFL, O_NONBLOCK)
-        if input.isEmpty { closeInput() }
-    }
-
-    mutating func closeInput() {
-        if inWrite >= 0 { close(inWrite) }
-        inWrite = -1
-    }
-
-    /// True once both outputs have ended, false at the deadline.
-    mutating func pump(deadline: Double, limit: Int) -> Bool {
-        var open = [outRead: true, errRead: true]
-        while open.values.contains(true) {
-            let left = deadline - Clocks.monotonic()
-            if left <= 0 { return false }
-            var entries = [outRead, errRead].filter { open[$0] == true }
-                .map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-            if inWrite >= 0 {
-                entries.append(pollfd(fd: inWrite, events: Int16(POLLOUT), revents: 0))
-            }
-            if poll(&entries, nfds_t(entries.count), Int32(min(left * 1000 + 1, 1_000_000))) <= 0 {
-                continue
-            }
-            for entry in entries where entry.revents != 0 {
-                if entry.fd == inWrite {
-                    feed()
-                } else if let chunk = try? IO.read(entry.fd), !chunk.isEmpty {
-                    keep(chunk, from: entry.fd, limit: limit)
-                } else {
-                    open[entry.fd] = false
-                }
-            }
-        }
-        return true
-    }
-
-    private mutating func feed() {
-        let start = sent
-        let written = input.withUnsafeBytes {
-            Glibc.write(inWrite, $0.baseAddress! + start, $0.count - start)
-        }
-        if written > 0 { sent += written }
-        if (written < 0 && errno != EAGAIN && errno != EINTR) || sent == input.count {
-            closeInput()
-        }
-    }
-
-    private mutating func keep(_ chunk: [UInt8], from fd: Int32, limit: Int) {
-        if fd == outRead, output.count < limit { output += chunk }
-        if fd == errRead, errors.count < limit { errors += chunk }
     }
 }

@@ -13,6 +13,8 @@ public enum Clocks {
 
     /// Sleeps this thread. *Units:* seconds.
     public static func sleep(_ seconds: Double) {
+        // Beyond 30 years, and for what is no number, the conversion below would trap.
+        let seconds = seconds.isNaN ? 0 : min(max(seconds, 0), 1e9)
         var left = timespec(
             tv_sec: Int(seconds), tv_nsec: Int((seconds - seconds.rounded(.down)) * 1_000_000_000))
         var rest = timespec()

@@ -11,17 +11,34 @@ public struct FileLock: ~Copyable, Sendable {
     ///
     /// The holder's process id is in the file's text, for a message to the second comer.
     public init?(path: String, mode: UInt32 = 0o600) throws(SystemError) {
-        let opened = Descriptor(
-            owning: try check("open", path) { cl_open(path, O_RDWR | O_CREAT | O_CLOEXEC, mode) })
-        let number = opened.number
-        while flock(number, LOCK_EX | LOCK_NB) != 0 {
-            let code = errno
-            if code == EWOULDBLOCK { return nil }
-            if code != EINTR { throw SystemError("flock", path, errno: code) }
+        let locked = try FileLock.take(path, mode)
+        if locked < 0 { return nil }
+        file = Descriptor(owning: locked)
+    }
+
+    /// The locked descriptor, or -1 where somebody else holds the lock.
+    private static func take(_ path: String, _ mode: UInt32) throws(SystemError) -> Int32 {
+        while true {
+            let flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW
+            let opened = Descriptor(owning: try check("open", path) { cl_open(path, flags, mode) })
+            let number = opened.number
+            do throws(SystemError) {
+                try check("flock", path) { flock(number, LOCK_EX | LOCK_NB) }
+            } catch {
+                if error.errno == EWOULDBLOCK { return -1 }
+                throw error
+            }
+            // The last holder may have removed the file since we opened it: a lock on a file that has no name locks
+            // nobody out.
+            var (ours, named) = (stat(), stat())
+            if fstat(number, &ours) == 0 && stat(path, &named) == 0 && ours.st_ino == named.st_ino
+                && ours.st_dev == named.st_dev
+            {
+                try check("ftruncate", path) { ftruncate(number, 0) }
+                try IO.writeAll(number, "\(getpid())\n".utf8)
+                return opened.release()
+            }
         }
-        try check("ftruncate", path) { ftruncate(number, 0) }
-        try IO.writeAll(number, "\(getpid())\n".utf8)
-        file = opened
     }
 
     /// The process id the present holder wrote, if it can be read.

@@ -1,8 +1,11 @@
 import CLinux
 import Glibc
+import Synchronization
 
 /// Files, read within bounds and written so that a crash leaves the old or the new, never half.
 public enum Files {
+    private static let newFiles = Atomic<UInt64>(0)
+
     /// The whole of a regular file.
     ///
     /// *Throws:* ``SystemError``; `EFBIG` where it holds more than `limit` bytes.
@@ -47,15 +50,17 @@ public enum Files {
     public static func replace(
         _ path: String, withRaw bytes: UnsafeRawBufferPointer, mode: UInt32 = 0o600
     ) throws(SystemError) {
-        let new = "\(path).\(getpid()).new"
+        // A name of its own for each call: two threads that shared one would rename each other's half-written file.
+        let number = newFiles.wrappingAdd(1, ordering: .relaxed).newValue
+        let new = "\(path).\(getpid()).\(number).new"
         _ = unlink(new)
         let flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
         do throws(SystemError) {
             let file = Descriptor(owning: try check("create", new) { cl_open(new, flags, mode) })
-            let number = file.number
-            try check("chmod", new) { fchmod(number, mode) }
-            try IO.writeAll(number, raw: bytes)
-            try check("fsync", new) { fsync(number) }
+            let handle = file.number
+            try check("chmod", new) { fchmod(handle, mode) }
+            try IO.writeAll(handle, raw: bytes)
+            try check("fsync", new) { fsync(handle) }
             try check("rename", path) { rename(new, path) }
         } catch {
             _ = unlink(new)
@@ -70,7 +75,11 @@ public enum Files {
         if isFolder(path) { return }
         let parent = folder(of: path)
         if parent != path { try makeFolder(parent, mode: mode) }
-        if mkdir(path, mode) == 0 { return }
+        if mkdir(path, mode) == 0 {
+            // The umask has taken bits away that the caller asked for.
+            try check("chmod", path) { chmod(path, mode) }
+            return
+        }
         let code = errno
         if code != EEXIST || !isFolder(path) { throw SystemError("mkdir", path, errno: code) }
     }
@@ -94,7 +103,15 @@ public enum Files {
             let flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW
             let file = Descriptor(owning: try check("open", path) { cl_open(path, flags, 0) })
             let number = file.number
-            try IO.writeAll(number, [UInt8](repeating: 0, count: Int(info.st_size)))
+            let zeros = [UInt8](repeating: 0, count: 1 << 16)
+            var left = Int(info.st_size)
+            while left > 0 {
+                let count = min(left, zeros.count)
+                do { try IO.writeAll(number, zeros.prefix(count)) } catch {
+                    throw SystemError("write", path, errno: error.errno)
+                }
+                left -= count
+            }
             try check("fsync", path) { fsync(number) }
         }
         return try remove(path)
@@ -103,7 +120,10 @@ public enum Files {
     /// Removes a folder and all below it, without following links; a missing one is fine.
     public static func removeTree(_ path: String) throws(SystemError) {
         var info = stat()
-        if lstat(path, &info) != 0 { return }
+        do throws(SystemError) { try check("lstat", path) { lstat(path, &info) } } catch {
+            if error.errno == ENOENT { return }
+            throw error
+        }
         if info.st_mode & S_IFMT == S_IFDIR {
             for name in try list(path) { try removeTree("\(path)/\(name)") }
             try check("rmdir", path) { rmdir(path) }
@@ -117,14 +137,22 @@ public enum Files {
         guard let stream = opendir(path) else { throw SystemError("opendir", path, errno: errno) }
         defer { closedir(stream) }
         var names: [String] = []
-        while let entry = Glibc.readdir(stream) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        while true {
+            // Only errno tells the end from a failure, and the end leaves it alone.
+            errno = 0
+            guard let entry = Glibc.readdir(stream) else {
+                let code = errno
+                if code != 0 { throw SystemError("readdir", path, errno: code) }
+                return names.sorted()
             }
+            // A record is as long as its name: copying the whole struct would read past the last one's end.
+            let start = UnsafeRawPointer(entry) + nameOffset
+            let name = String(cString: start.assumingMemoryBound(to: CChar.self))
             if name != "." && name != ".." { names.append(name) }
         }
-        return names.sorted()
     }
+
+    private static let nameOffset = MemoryLayout<dirent>.offset(of: \dirent.d_name) ?? 19
 
     /// Whether anything is at `path`, a dangling link included.
     public static func exists(_ path: String) -> Bool {

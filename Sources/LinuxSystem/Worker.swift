@@ -27,6 +27,12 @@ public final class Worker: Sendable {
         thread = handle
     }
 
+    deinit {
+        // Nobody waits any more: the thread gives its stack back by itself.
+        let last = joined.withLock { !$0 }
+        if last { pthread_detach(thread) }
+    }
+
     /// Waits for the thread to end. *Idempotency:* a second call returns at once.
     public func join() {
         let first = joined.withLock { done in
@@ -63,10 +69,16 @@ public func fanOut<Element: Sendable, Result: Sendable>(
     let queue = FanOutQueue<Result>(count: elements.count)
     var workers: [Worker] = []
     for _ in 0..<min(max(limit, 1), elements.count) {
-        workers.append(
-            try Worker(name) {
-                while let index = queue.next() { queue.put(body(elements[index]), at: index) }
-            })
+        do throws(SystemError) {
+            workers.append(
+                try Worker(name) {
+                    while let index = queue.next() { queue.put(body(elements[index]), at: index) }
+                })
+        } catch {
+            // Where threads run out, those there are do all the work.
+            if workers.isEmpty { throw error }
+            break
+        }
     }
     for worker in workers { worker.join() }
     return queue.results()

@@ -69,6 +69,7 @@ struct LabBuilder {
             }
             for folder in [names.ssh, names.state, names.hosts] { try Files.makeFolder(folder) }
             try Files.makeFolder("/run/netns", mode: 0o755)
+            try Mounts.share("/run/netns")
         } catch {
             throw LabError(error)
         }

@@ -3,7 +3,15 @@ import LinuxSystem
 
 /// Where the state lies, and who may touch it.
 enum StateFiles {
-    static func database(_ folder: String) -> String { "\(folder)/state.db" }
+    /// The file in a folder. Links on the way to the folder are fine and are followed here, since SQLite, told not to
+    /// follow one at the file itself, would refuse them too.
+    static func database(_ folder: String) -> String { "\(resolved(folder))/state.db" }
+
+    private static func resolved(_ folder: String) -> String {
+        guard let real = realpath(folder, nil) else { return folder }
+        defer { free(real) }
+        return String(cString: real)
+    }
 
     static func isPresent(_ path: String) throws(StoreError) -> Bool {
         var info = stat()
@@ -18,7 +26,7 @@ enum StateFiles {
         do throws(SystemError) {
             try Files.makeFolder(folder, mode: 0o700)
         } catch { throw StoreError(error) }
-        if let mode = Files.mode(folder), mode & 0o022 != 0 {
+        if let mode = Files.mode(resolved(folder)), mode & 0o022 != 0 {
             throw StoreError(
                 .permission, "open", folder,
                 "others can write to this folder (mode 0\(String(mode, radix: 8)))",

@@ -24,9 +24,8 @@ public final class StateStore: KeyValueStore {
     /// *Throws:* ``StoreError`` `inUse`, naming the other process, where somebody else writes; `permission` for a folder
     /// that others can write to; `newerSchema`, `foreign` or `corrupt` for a file that must be left alone.
     public static func openForWriting(folder: String) throws(StoreError) -> StateStore {
-        let path = StateFiles.database(folder)
         let lock = try StateFiles.claim(folder)
-        let database = try Database(path: path)
+        let database = try Database(path: StateFiles.database(folder))
         let version = try Schema.version(of: database)
         // WAL lets plan and status read while up writes; FULL syncs it at each commit, so that a step's journal is on
         // the disk before the step is taken. The limit gives back what one large commit made the log grow by.

@@ -2,6 +2,7 @@ import Glibc
 import LinuxSystem
 import MeshController
 import MeshModel
+import NodeProtocol
 import Testing
 
 @Suite("A mesh comes up from its topology over real SSH and real WireGuard", .serialized, .enabled(if: LabConditions.isRoot))

@@ -1,6 +1,7 @@
 import LinuxSystem
 import MeshController
 import MeshModel
+import NodeProtocol
 import Testing
 
 @Suite("What somebody changes by hand is planned, mended and logged", .serialized, .enabled(if: LabConditions.isRoot))

@@ -23,7 +23,7 @@ struct StateStoreTests {
         }
     }
 
-    @Test("Folder and files are for their owner alone, whatever the umask lets through")
+    @Test("Folder and files are for their owner alone")
     func modes() throws {
         try withFolder { parent in
             let folder = "\(parent)/deep/state"
@@ -83,6 +83,25 @@ struct StateStoreTests {
             let empty = try StateStore.openForReading(folder: folder)
             #expect(missing == nil && empty == nil)
             #expect(try Files.list(folder).isEmpty)
+        }
+    }
+
+    @Test("A link to the folder is followed, a link in the file's place is refused")
+    func links() throws {
+        try withFolder { parent in
+            try Files.makeFolder("\(parent)/real")
+            #expect(try Child.run(["ln", "-s", "real", "\(parent)/link"]).status.isSuccess)
+            try StateStore.openForWriting(folder: "\(parent)/link").put("a", [1])
+            #expect(try StateStore.openForReading(folder: "\(parent)/link")?.get("a")?.value == [1])
+            try Files.makeFolder("\(parent)/trap")
+            let link = ["ln", "-s", "../real/state.db", "\(parent)/trap/state.db"]
+            #expect(try Child.run(link).status.isSuccess)
+            #expect(
+                refusal { _ = try StateStore.openForWriting(folder: "\(parent)/trap") }
+                    == .permission)
+            #expect(
+                refusal { _ = try StateStore.openForReading(folder: "\(parent)/trap") }
+                    == .permission)
         }
     }
 

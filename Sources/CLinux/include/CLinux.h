@@ -63,7 +63,7 @@ int cl_exit_status(int status);
 int cl_signalled_by(int status);
 
 // posix_spawn with what a child of ours needs: default signals, an empty mask, its own session if asked, and only
-// descriptors 0, 1 and 2 (all others are close-on-exec by house rule). A descriptor of -1 means /dev/null.
+// descriptors 0, 1 and 2. A descriptor of -1 means /dev/null.
 // Returns 0 or an errno value.
 int cl_spawn(pid_t *pid, const char *path, char *const argv[], char *const envp[], int in, int out, int err,
              int new_session, const char *directory);

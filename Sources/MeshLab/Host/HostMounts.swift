@@ -80,10 +80,23 @@ enum HostMounts {
         try Mounts.bind(source, at: "/etc/hosts")
     }
 
-    /// A new machine has none of the operator's SSH keys.
+    /// What shells and SSH read in a home: the operator's would run at each login, and could print into a protocol.
+    private static let personal = [
+        ".bashrc", ".bash_profile", ".bash_login", ".profile", ".bash_logout", ".zshenv", ".zshrc",
+        ".zprofile", ".kshrc", ".ssh",
+    ]
+
+    /// A new machine has neither the operator's SSH keys nor his shell's settings.
+    ///
+    /// Only the overlay's view of them goes, so nothing is touched where a home is not the lab's own by now.
     private static func hideOperator() throws(SystemError) {
+        guard Mounts.isMounted("/root") else { return }
+        for name in personal { try Files.removeTree("/root/\(name)") }
         try Files.makeFolder("/root/.ssh")
-        try Mounts.attach("tmpfs", at: "/root/.ssh", type: "tmpfs", options: "mode=700")
+        guard Mounts.isMounted("/home") else { return }
+        for user in try Files.list("/home") where Files.isFolder("/home/\(user)") {
+            for name in personal { try Files.removeTree("/home/\(user)/\(name)") }
+        }
     }
 
     /// Makes /run the host's own, and lets go of every mount that was below the machine's.

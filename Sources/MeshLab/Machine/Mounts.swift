@@ -32,5 +32,12 @@ enum Mounts {
         }.reversed()
     }
 
+    /// Makes a folder a shared mount of its own, as `ip netns` does at its first use: were it left to that, its mount
+    /// would later cover what is mounted below.
+    static func share(_ folder: String) throws(SystemError) {
+        if !isMounted(folder) { try bind(folder, at: folder) }
+        try attach("none", at: folder, type: "none", flags: MS_SHARED | MS_REC)
+    }
+
     static func isMounted(_ point: String) -> Bool { below(point).contains(point) }
 }

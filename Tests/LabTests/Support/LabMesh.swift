@@ -92,19 +92,18 @@ final class LabMesh {
         return try decode(UpReport.self, result)
     }
 
-    func plan() throws -> (report: PlanReport, status: ExitStatus) {
+    func plan() throws -> (report: PlanReport, status: LinuxSystem.ExitStatus) {
         let result = try meshproof("--lab", "plan", "--json")
         return (try decode(PlanReport.self, result), result.status)
     }
 
-    func status() throws -> (report: StatusReport, status: ExitStatus) {
+    func status() throws -> (report: StatusReport, status: LinuxSystem.ExitStatus) {
         let result = try meshproof("--lab", "status", "--json")
         return (try decode(StatusReport.self, result), result.status)
     }
 
     func decode<Value: Decodable>(_ type: Value.Type, _ result: CommandResult) throws -> Value {
-        struct Envelope: Decodable { let result: Value }
-        do { return try Wire.decode(Envelope.self, from: result.output).result } catch {
+        do { return try Wire.decode(Envelope<Value>.self, from: result.output).result } catch {
             Issue.record("no JSON: \(error.message): \(result.text) \(result.errorText)")
             throw error
         }
@@ -120,6 +119,9 @@ final class LabMesh {
         return false
     }
 }
+
+/// What is around every result that `--json` prints.
+private struct Envelope<Value: Decodable>: Decodable { let result: Value }
 
 /// Whether labs can be built here at all.
 enum LabConditions {
