@@ -83,7 +83,7 @@ let package = Package(
         tests("NodeProtocolTests", ["NodeProtocol", "MeshModel"]),
         tests(
             "MeshNodeTests",
-            ["MeshNode", "Netlink", "WireGuard", "Secrets", "NodeProtocol", "LinuxSystem", "MeshModel"]),
+            ["MeshNode", "Netlink", "WireGuard", "Secrets", "NodeProtocol", "CLinux", "LinuxSystem", "MeshModel"]),
         tests(
             "MeshControllerTests",
             ["MeshController", "StateStore", "Secrets", "NodeProtocol", "TopologyFile", "LinuxSystem", "MeshModel"]),

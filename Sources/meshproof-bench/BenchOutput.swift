@@ -34,6 +34,8 @@ enum BenchOutput {
         let text = """
             usage: meshproof-bench resolve NODES [--runs N] [--json]
                    meshproof-bench topology NODES
+                   meshproof-bench wireguard generate PEERS [changed]
+                   meshproof-bench wireguard set|sync INTERFACE FILE
 
             """
         try? IO.writeAll(2, Array(text.utf8))

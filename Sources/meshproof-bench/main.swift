@@ -4,6 +4,7 @@ let code: Int32
 switch arguments.first {
 case "resolve": code = ResolveBench.run(Array(arguments.dropFirst()))
 case "topology": code = ResolveBench.printTopology(Array(arguments.dropFirst()))
+case "wireguard": code = WireGuardBench.run(Array(arguments.dropFirst()))
 default: code = BenchOutput.usage()
 }
 BenchOutput.exit(code)

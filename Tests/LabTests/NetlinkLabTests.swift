@@ -36,7 +36,9 @@ func json<Value: Decodable>(_ type: Value.Type, _ words: String) throws -> Value
     try JSONDecoder().decode(type, from: Data(try run(words).utf8))
 }
 
-@Suite("Links, addresses, routes and rules of the running kernel", .enabled(if: geteuid() == 0), .serialized)
+@Suite(
+    "Links, addresses, routes and rules of the running kernel", .enabled(if: geteuid() == 0),
+    .serialized)
 struct NetlinkLabTests {
     private struct IPLink: Decodable {
         struct Info: Decodable { let info_kind: String? }
@@ -111,9 +113,14 @@ struct NetlinkLabTests {
             #expect(link.group == 0x6d70 && link.mtu == 1400 && link.kind == "veth" && link.isUp)
             #expect(theirs.first { $0.ifindex == index }?.group == "28016")
             let addresses = try json([IPAddresses].self, "ip -j address show")
-                .flatMap { link in link.addr_info.map { "\(link.ifindex) \($0.local)/\($0.prefixlen)" } }
-            #expect(Set(try socket.addresses().map { "\($0.index) \($0.prefix)" }) == Set(addresses))
-            for _ in 0..<2 { try socket.removeAddress(index: index, try #require(IPPrefix("192.0.2.1/24"))) }
+                .flatMap { link in
+                    link.addr_info.map { "\(link.ifindex) \($0.local)/\($0.prefixlen)" }
+                }
+            #expect(
+                Set(try socket.addresses().map { "\($0.index) \($0.prefix)" }) == Set(addresses))
+            for _ in 0..<2 {
+                try socket.removeAddress(index: index, try #require(IPPrefix("192.0.2.1/24")))
+            }
             #expect(try !run("ip address show v0").contains("192.0.2.1"))
             for _ in 0..<2 { try socket.deleteLink(index: index) }
             #expect(try socket.link(named: "v0") == nil)
@@ -134,19 +141,23 @@ struct NetlinkLabTests {
             let gateway = try #require(IPAddress("192.0.2.9"))
             let made = [
                 Route(
-                    destination: try prefix("198.51.100.0/24"), routeProtocol: 0x6d, interfaceIndex: index,
+                    destination: try prefix("198.51.100.0/24"), routeProtocol: 0x6d,
+                    interfaceIndex: index,
                     source: IPAddress("192.0.2.1"), gateway: gateway, metric: 7, mtu: 1300),
                 Route(
-                    destination: try prefix("203.0.113.0/24"), routeProtocol: 0x6d, kind: .unreachable,
+                    destination: try prefix("203.0.113.0/24"), routeProtocol: 0x6d,
+                    kind: .unreachable,
                     metric: Ownership.unreachableMetric),
                 Route(
-                    destination: try prefix("10.9.0.0/16"), table: 1000, routeProtocol: 0x6d, metric: 3,
+                    destination: try prefix("10.9.0.0/16"), table: 1000, routeProtocol: 0x6d,
+                    metric: 3,
                     nexthops: [
                         .init(interfaceIndex: index, gateway: gateway, weight: 2),
                         .init(interfaceIndex: index, gateway: IPAddress("192.0.2.10"), weight: 1),
                     ]),
                 Route(
-                    destination: try prefix("fd77:6d70::5/128"), routeProtocol: 0x6d, interfaceIndex: index,
+                    destination: try prefix("fd77:6d70::5/128"), routeProtocol: 0x6d,
+                    interfaceIndex: index,
                     source: IPAddress("2001:db8::1"), metric: 1024),
             ]
             for _ in 0..<2 { for route in made { try socket.replaceRoute(route) } }
@@ -160,24 +171,30 @@ struct NetlinkLabTests {
             let theirs = try json([IPRoute].self, "ip -j -4 route show table all proto 0x6d")
             #expect(Set(theirs.map(\.dst)) == ["198.51.100.0/24", "203.0.113.0/24", "10.9.0.0/16"])
             let plain = try #require(theirs.first { $0.dst == "198.51.100.0/24" })
-            #expect(plain.gateway == "192.0.2.9" && plain.metric == 7 && plain.prefsrc == "192.0.2.1")
+            #expect(
+                plain.gateway == "192.0.2.9" && plain.metric == 7 && plain.prefsrc == "192.0.2.1")
             #expect(plain.metrics?.first?.mtu == 1300)
             #expect(theirs.first { $0.dst == "10.9.0.0/16" }?.nexthops?.map(\.weight) == [2, 1])
             #expect(theirs.first { $0.dst == "203.0.113.0/24" }?.type == "unreachable")
             // Every route of the kernel's own is read too.
-            let all = try json([IPRoute].self, "ip -j -4 route show table all").count
+            let all =
+                try json([IPRoute].self, "ip -j -4 route show table all").count
                 + json([IPRoute].self, "ip -j -6 route show table all").count
             #expect(try socket.routes().count == all)
 
             let answer = try socket.route(
-                to: try #require(IPAddress("198.51.100.4")), user: 0, ipProtocol: 6, destinationPort: 443)
-            #expect(answer.interfaceIndex == index && answer.gateway == gateway && answer.mtu == 1300)
+                to: try #require(IPAddress("198.51.100.4")), user: 0, ipProtocol: 6,
+                destinationPort: 443)
+            #expect(
+                answer.interfaceIndex == index && answer.gateway == gateway && answer.mtu == 1300)
             #expect(answer.source == IPAddress("192.0.2.1") && answer.table == Route.mainTable)
             #expect(answer.matched?.destination == made[0].destination)
-            #expect(try socket.route(to: try #require(IPAddress("203.0.113.1"))).kind == .unreachable)
+            #expect(
+                try socket.route(to: try #require(IPAddress("203.0.113.1"))).kind == .unreachable)
             let six = try socket.route(to: try #require(IPAddress("fd77:6d70::5")))
             #expect(six.interfaceIndex == index && six.source == IPAddress("2001:db8::1"))
-            #expect(try socket.route(to: try #require(IPAddress("fd77:6d70::6"))).kind == .unreachable)
+            #expect(
+                try socket.route(to: try #require(IPAddress("fd77:6d70::6"))).kind == .unreachable)
             #expect(try socket.route(to: try #require(IPAddress("127.0.0.1"))).kind != .unicast)
 
             for _ in 0..<2 { for route in ours { try socket.removeRoute(route) } }
@@ -204,7 +221,8 @@ struct NetlinkLabTests {
                 try socket.addRule(rule)
                 try socket.addRule(other)
             }
-            let theirs = try json([IPRule].self, "ip -j rule show").map(\.priority)
+            let theirs =
+                try json([IPRule].self, "ip -j rule show").map(\.priority)
                 + json([IPRule].self, "ip -j -6 rule show").map(\.priority)
             #expect(try socket.rules().map(\.priority) == theirs)
             #expect(Set(try socket.rules()).subtracting(before) == [rule, other])

@@ -33,8 +33,10 @@ private enum Agreement {
             let high = UInt64(0xfd77_6d70_0000_0000)
             let four = IPPrefix(host: IPAddress(ipv4: 0x0a00_0000 + UInt32(number)))
             let six = IPPrefix(host: IPAddress(family: .ipv6, high: high, low: UInt64(number)))
-            let endpoint = number % 3 == 0
-                ? SocketEndpoint("[2001:db8::7]:\(1 + number)") : SocketEndpoint("192.0.2.7:\(1 + number)")
+            let endpoint =
+                number % 3 == 0
+                ? SocketEndpoint("[2001:db8::7]:\(1 + number)")
+                : SocketEndpoint("192.0.2.7:\(1 + number)")
             return PeerConfiguration(
                 publicKey: try #require(PublicKey(bytes: key(number, 0x11))),
                 presharedKey: number % 2 == 0 ? .set(LabSecret(bytes: key(number, 0x22))) : nil,
@@ -87,7 +89,8 @@ private enum Agreement {
         try backend.configure(
             name,
             DeviceConfiguration(
-                privateKey: LabSecret(bytes: key(7, 0x40)), listenPort: 51_871, fwmark: 9, replacePeers: true,
+                privateKey: LabSecret(bytes: key(7, 0x40)), listenPort: 51_871, fwmark: 9,
+                replacePeers: true,
                 peers: peers))
         let device = try backend.read(name, identify: identify)
         #expect(device.fwmark == 9)
@@ -108,19 +111,24 @@ private enum Agreement {
         let changed = try backend.read(name, identify: identify)
         try compare(changed, name)
         #expect(changed.peers.count == count - 1)
-        #expect(changed.peers.first { $0.publicKey == peers[0].publicKey }?.allowedIPs.count == many.count)
+        #expect(
+            changed.peers.first { $0.publicKey == peers[0].publicKey }?.allowedIPs.count
+                == many.count)
         #expect(changed.peers.first { $0.publicKey == peers[2].publicKey }?.presharedKey == nil)
 
         try backend.delete(name)
         try backend.delete(name)
         #expect(try routes.link(named: name) == nil)
-        let error = #expect(throws: WireGuardError.self) { try backend.read(name, identify: identify) }
+        let error = #expect(throws: WireGuardError.self) {
+            try backend.read(name, identify: identify)
+        }
         #expect(error?.code == .missing)
     }
 }
 
 @Suite(
-    "The kernel's WireGuard agrees with wg", .enabled(if: geteuid() == 0 && KernelBackend.isAvailable()),
+    "The kernel's WireGuard agrees with wg",
+    .enabled(if: geteuid() == 0 && KernelBackend.isAvailable()),
     .serialized)
 struct KernelWireGuardLabTests {
     @Test("a device of 5,000 peers, made, changed, read and removed")
@@ -143,7 +151,8 @@ struct KernelWireGuardLabTests {
 }
 
 @Suite(
-    "wireguard-go agrees with wg", .enabled(if: geteuid() == 0 && UserspaceBackend.isAvailable()), .serialized)
+    "wireguard-go agrees with wg", .enabled(if: geteuid() == 0 && UserspaceBackend.isAvailable()),
+    .serialized)
 struct UserspaceWireGuardLabTests {
     @Test("a device of 200 peers, made, changed, read and removed")
     func agreement() throws {

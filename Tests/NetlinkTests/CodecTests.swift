@@ -21,7 +21,8 @@ struct CodecTests {
             + field([0, 0, 0, 0], "port: the kernel's to fill in")
             + field([0x14, 0, 5, 0x80], "attribute 5, 20 bytes, NLA_F_NESTED")
             + field([5, 0, 1, 0, 7, 0, 0, 0], "attribute 1: one byte, three of padding")
-            + field([7, 0, 2, 0, 0x61, 0x62, 0, 0], "attribute 2: \"ab\", its zero, one of padding")
+            + field(
+                [7, 0, 2, 0, 0x61, 0x62, 0, 0], "attribute 2: \"ab\", its zero, one of padding")
         let bytes = writer.withBytes { [UInt8]($0) }
         #expect(hex(bytes) == hex(golden))
     }
@@ -119,7 +120,9 @@ struct CodecTests {
             + field([0, 3], "NLM_F_CAPPED | NLM_F_ACK_TLVS")
             + field([1, 0, 0, 0, 0x67, 0x12, 0, 0], "sequence 1, port 4711")
             + field([0xea, 0xff, 0xff, 0xff], "-22: EINVAL")
-            + field([0x30, 0, 0, 0, 0x10, 0, 5, 0, 1, 0, 0, 0, 0x67, 0x12, 0, 0], "our header, its payload left out")
+            + field(
+                [0x30, 0, 0, 0, 0x10, 0, 5, 0, 1, 0, 0, 0, 0x67, 0x12, 0, 0],
+                "our header, its payload left out")
             + field([0x14, 0, 1, 0], "NLMSGERR_ATTR_MSG, 20 bytes")
             + field(Array("no such device\0".utf8) + [0], "the text, its zero, padding")
             + field([8, 0, 2, 0, 0x14, 0, 0, 0], "NLMSGERR_ATTR_OFFS: byte 20")

@@ -7,7 +7,9 @@ import Testing
 
 @Suite("A netlink exchange")
 struct ConnectionTests {
-    private static func link(_ index: Int32, _ sequence: UInt32, flags: UInt16 = NetlinkFlags.multi) -> [UInt8] {
+    private static func link(_ index: Int32, _ sequence: UInt32, flags: UInt16 = NetlinkFlags.multi)
+        -> [UInt8]
+    {
         message(16, flags: flags, sequence: sequence) { writer in
             writer.append(UInt32(0))
             writer.append(index)
@@ -28,13 +30,16 @@ struct ConnectionTests {
             var other = Self.link(2, mine)
             other.set32(12, testPort + 1)
             return [
-                .success(acknowledgement(EPERM, sequence: mine &+ 5)), .success(stray + other + Self.link(3, mine)),
+                .success(acknowledgement(EPERM, sequence: mine &+ 5)),
+                .success(stray + other + Self.link(3, mine)),
                 .success(done(sequence: mine)),
             ]
         }
         let links = try socket.links()
         #expect(
-            links == [Link(index: 3, name: "eth3", kind: "veth", group: 0x6d70, mtu: 1500, isUp: true)])
+            links == [
+                Link(index: 3, name: "eth3", kind: "veth", group: 0x6d70, mtu: 1500, isUp: true)
+            ])
     }
 
     @Test("reads an interrupted dump again, from nothing")
@@ -57,7 +62,12 @@ struct ConnectionTests {
     @Test("gives up on a dump that is interrupted each time")
     func alwaysInterrupted() throws {
         let socket = routeSocket { request in
-            [.success(done(flags: NetlinkFlags.multi | NetlinkFlags.dumpInterrupted, sequence: request.sequence))]
+            [
+                .success(
+                    done(
+                        flags: NetlinkFlags.multi | NetlinkFlags.dumpInterrupted,
+                        sequence: request.sequence))
+            ]
         }
         let error = #expect(throws: NetlinkError.self) { try socket.links() }
         #expect(error?.code == .interrupted)
@@ -81,7 +91,10 @@ struct ConnectionTests {
     func signals() throws {
         let socket = routeSocket { request in
             let stop = Datagram.failure(SystemError("receive", "", errno: EINTR))
-            return [stop, .success(Self.link(1, request.sequence)), stop, stop, .success(done(sequence: request.sequence))]
+            return [
+                stop, .success(Self.link(1, request.sequence)), stop, stop,
+                .success(done(sequence: request.sequence)),
+            ]
         }
         #expect(try socket.links().count == 1)
     }
@@ -115,7 +128,9 @@ struct ConnectionTests {
                 return count
             }
             return FunctionTransport(port: testPort) { request in
-                round == 1 ? [] : [.success(Self.link(1, request.sequence) + done(sequence: request.sequence))]
+                round == 1
+                    ? []
+                    : [.success(Self.link(1, request.sequence) + done(sequence: request.sequence))]
             }
         }
         let socket = RouteSocket(connection: connection)
@@ -129,7 +144,11 @@ struct ConnectionTests {
     @Test("carries the kernel's own words to the caller")
     func kernelText() throws {
         let socket = routeSocket { request in
-            [.success(acknowledgement(EOPNOTSUPP, sequence: request.sequence, text: "Unknown device type"))]
+            [
+                .success(
+                    acknowledgement(
+                        EOPNOTSUPP, sequence: request.sequence, text: "Unknown device type"))
+            ]
         }
         let error = #expect(throws: NetlinkError.self) {
             try socket.createLink(name: "wg0", kind: "wireguard", group: 1)
@@ -148,7 +167,9 @@ struct ConnectionTests {
 
     @Test(
         "refuses replies that make no sense",
-        arguments: [[], [1, 2, 3], [UInt8](repeating: 0, count: 16), [UInt8](repeating: 0xff, count: 64)] as [[UInt8]])
+        arguments: [
+            [], [1, 2, 3], [UInt8](repeating: 0, count: 16), [UInt8](repeating: 0xff, count: 64),
+        ] as [[UInt8]])
     func nonsense(_ bytes: [UInt8]) throws {
         let socket = routeSocket { _ in [.success(bytes)] }
         let error = #expect(throws: NetlinkError.self) { try socket.links() }
@@ -169,14 +190,18 @@ struct ConnectionTests {
         "takes what is gone already, or there already, for done",
         arguments: [ENODEV, ESRCH, ENOENT, EADDRNOTAVAIL])
     func idempotent(_ code: Int32) throws {
-        let socket = routeSocket { request in [.success(acknowledgement(code, sequence: request.sequence))] }
+        let socket = routeSocket { request in
+            [.success(acknowledgement(code, sequence: request.sequence))]
+        }
         let prefix = try #require(IPPrefix("10.0.0.1/32"))
         try socket.deleteLink(index: 4)
         try socket.removeAddress(index: 4, prefix)
         try socket.removeRoute(Route(destination: prefix, routeProtocol: 1))
         try socket.removeRule(Rule(family: .ipv4, priority: 4, action: .nothing))
         #expect(try socket.link(named: "nothing") == nil)
-        let existing = routeSocket { request in [.success(acknowledgement(EEXIST, sequence: request.sequence))] }
+        let existing = routeSocket { request in
+            [.success(acknowledgement(EEXIST, sequence: request.sequence))]
+        }
         try existing.addAddress(index: 4, prefix)
         try existing.addRule(Rule(family: .ipv4, priority: 4, action: .nothing))
     }

@@ -72,7 +72,8 @@ struct GoldenRequestTests {
             + field([8, 0, 6, 0, 0x2a, 0, 0, 0], "RTA_PRIORITY 42")
             + field([0x0c, 0, 8, 0x80, 8, 0, 2, 0, 0x8c, 5, 0, 0], "RTA_METRICS { RTAX_MTU 1420 }")
         let route = Route(
-            destination: try #require(IPPrefix("fd77::5/64")), routeProtocol: 0x6d, interfaceIndex: 7,
+            destination: try #require(IPPrefix("fd77::5/64")), routeProtocol: 0x6d,
+            interfaceIndex: 7,
             metric: 42, mtu: 1420)
         #expect(hex(try request { try $0.replaceRoute(route) }) == hex(golden))
     }

@@ -30,12 +30,17 @@ final class MemoryKernel: Sendable {
                 return [.success(acknowledgement(sequence: sequence))]
             case 17, 21, 25, 33:
                 let body = Self.key(request)
-                guard let index = table.entries.firstIndex(where: { $0.uint16(4) == type - 1 && Self.key($0) == body })
+                guard
+                    let index = table.entries.firstIndex(where: {
+                        $0.uint16(4) == type - 1 && Self.key($0) == body
+                    })
                 else { return [.success(acknowledgement(ESRCH, sequence: sequence))] }
                 table.entries.remove(at: index)
                 return [.success(acknowledgement(sequence: sequence))]
             default:
-                return Self.dump(table.entries.filter { $0.uint16(4) == type - 2 && Self.family($0, request) }, sequence)
+                return Self.dump(
+                    table.entries.filter { $0.uint16(4) == type - 2 && Self.family($0, request) },
+                    sequence)
             }
         }
     }

@@ -48,10 +48,16 @@ struct NetlinkFuzzTests {
     }
 
     /// Asks for what the datagram holds, by its type, so that its own decoder meets it.
-    private static func decode(_ bytes: [UInt8], _ socket: RouteSocket, _ random: inout SplitMix) throws {
+    private static func decode(_ bytes: [UInt8], _ socket: RouteSocket, _ random: inout SplitMix)
+        throws
+    {
         switch bytes.count > 5 ? bytes.uint16(4) : 0 {
         case 16:
-            if Bool.random(using: &random) { _ = try socket.links() } else { _ = try socket.link(named: "x") }
+            if Bool.random(using: &random) {
+                _ = try socket.links()
+            } else {
+                _ = try socket.link(named: "x")
+            }
         case 20: _ = try socket.addresses()
         case 24:
             if Bool.random(using: &random) {
@@ -70,14 +76,17 @@ struct NetlinkFuzzTests {
             switch Int.random(in: 0..<6, using: &random) {
             case 0: bytes[place] = UInt8.random(in: 0...255, using: &random)
             case 1: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
-            case 2: bytes[place] = [0, 1, 3, 4, 5, 0x7f, 0x80, 0xff].randomElement(using: &random) ?? 0
+            case 2:
+                bytes[place] = [0, 1, 3, 4, 5, 0x7f, 0x80, 0xff].randomElement(using: &random) ?? 0
             case 3: bytes.removeLast(Int.random(in: 0...min(8, bytes.count), using: &random))
             case 4: bytes.insert(UInt8.random(in: 0...255, using: &random), at: place)
             default: bytes.removeSubrange(place..<min(place + 4, bytes.count))
             }
         }
         // Often the message still says its true length, so that the mutation is met further in.
-        if bytes.count >= 16, Int.random(in: 0..<4, using: &random) > 0 { bytes.set32(0, UInt32(bytes.count)) }
+        if bytes.count >= 16, Int.random(in: 0..<4, using: &random) > 0 {
+            bytes.set32(0, UInt32(bytes.count))
+        }
     }
 
     private static func seeds(_ random: inout SplitMix) throws -> [[UInt8]] {
@@ -86,12 +95,14 @@ struct NetlinkFuzzTests {
         for _ in 0..<30 {
             try socket.replaceRoute(Sample.route(&random))
             try socket.addRule(Sample.rule(&random))
-            try socket.addAddress(index: 1, Sample.prefix(Bool.random(using: &random) ? .ipv4 : .ipv6, &random))
+            try socket.addAddress(
+                index: 1, Sample.prefix(Bool.random(using: &random) ? .ipv4 : .ipv6, &random))
         }
         try socket.createLink(name: "wg0", kind: "wireguard", group: 1)
         try socket.setLink(index: 1, up: true, mtu: 1420, group: 2)
         let answers = [
-            acknowledgement(22, sequence: 1, text: "a reason"), done(1, sequence: 1), acknowledgement(sequence: 1),
+            acknowledgement(22, sequence: 1, text: "a reason"), done(1, sequence: 1),
+            acknowledgement(sequence: 1),
         ]
         return kernel.requests + answers
     }

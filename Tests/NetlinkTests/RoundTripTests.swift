@@ -15,10 +15,12 @@ struct RoundTripTests {
             try socket.replaceRoute(route)
             expected.append(route)
         }
-        let sorted = expected.filter { $0.destination.address.family == .ipv4 }
+        let sorted =
+            expected.filter { $0.destination.address.family == .ipv4 }
             + expected.filter { $0.destination.address.family == .ipv6 }
         #expect(try socket.routes() == sorted)
-        #expect(try socket.routes(routeProtocol: 0x6d) == sorted.filter { $0.routeProtocol == 0x6d })
+        #expect(
+            try socket.routes(routeProtocol: 0x6d) == sorted.filter { $0.routeProtocol == 0x6d })
         let first = try #require(expected.first)
         try socket.removeRoute(first)
         #expect(try socket.routes().count == expected.count - 1)
@@ -35,7 +37,9 @@ struct RoundTripTests {
             try socket.addRule(rule)
             expected.append(rule)
         }
-        #expect(try socket.rules() == expected.filter { $0.family == .ipv4 } + expected.filter { $0.family == .ipv6 })
+        #expect(
+            try socket.rules() == expected.filter { $0.family == .ipv4 }
+                + expected.filter { $0.family == .ipv6 })
     }
 
     @Test("addresses of both families", arguments: 1...20)
@@ -46,7 +50,8 @@ struct RoundTripTests {
         var expected: [InterfaceAddress] = []
         for index in 1...20 {
             let family: IPAddress.Family = Bool.random(using: &random) ? .ipv4 : .ipv6
-            let entry = InterfaceAddress(index: Int32(index), prefix: Sample.prefix(family, &random))
+            let entry = InterfaceAddress(
+                index: Int32(index), prefix: Sample.prefix(family, &random))
             try socket.addAddress(index: entry.index, entry.prefix)
             expected.append(entry)
         }
@@ -62,10 +67,12 @@ enum Sample {
 
     static func prefix(_ family: IPAddress.Family, _ random: inout SplitMix) -> IPPrefix {
         let address = address(family, &random)
-        return IPPrefix(address, length: Int.random(in: 0...family.bits, using: &random)) ?? IPPrefix(host: address)
+        return IPPrefix(address, length: Int.random(in: 0...family.bits, using: &random))
+            ?? IPPrefix(host: address)
     }
 
-    static func maybe<Value>(_ random: inout SplitMix, _ make: (inout SplitMix) -> Value) -> Value? {
+    static func maybe<Value>(_ random: inout SplitMix, _ make: (inout SplitMix) -> Value) -> Value?
+    {
         Bool.random(using: &random) ? make(&random) : nil
     }
 
@@ -88,7 +95,9 @@ enum Sample {
                 route.nexthops.append(
                     Route.Nexthop(
                         interfaceIndex: Int32.random(in: 1...99, using: &random),
-                        gateway: maybe(&random) { address(Bool.random(using: &$0) ? .ipv4 : .ipv6, &$0) },
+                        gateway: maybe(&random) {
+                            address(Bool.random(using: &$0) ? .ipv4 : .ipv6, &$0)
+                        },
                         weight: UInt16.random(in: 1...256, using: &random)))
             }
         }
@@ -100,7 +109,8 @@ enum Sample {
         var rule = Rule(
             family: family, priority: UInt32.random(in: 0...32_767, using: &random),
             action: [
-                .table(254), .table(5000), .jump(40), .nothing, .blackhole, .unreachable, .prohibit, .other(4),
+                .table(254), .table(5000), .jump(40), .nothing, .blackhole, .unreachable, .prohibit,
+                .other(4),
             ].randomElement(using: &random) ?? .nothing,
             routeProtocol: UInt8.random(in: 0...255, using: &random))
         func network(_ random: inout SplitMix) -> IPPrefix? {

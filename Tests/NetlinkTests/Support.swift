@@ -33,10 +33,14 @@ func hex(_ bytes: [UInt8]) -> String {
 
 extension [UInt8] {
     func uint16(_ offset: Int) -> UInt16 { UInt16(self[offset]) | UInt16(self[offset + 1]) << 8 }
-    func uint32(_ offset: Int) -> UInt32 { UInt32(uint16(offset)) | UInt32(uint16(offset + 2)) << 16 }
+    func uint32(_ offset: Int) -> UInt32 {
+        UInt32(uint16(offset)) | UInt32(uint16(offset + 2)) << 16
+    }
 
     mutating func set32(_ offset: Int, _ value: UInt32) {
-        for index in 0..<4 { self[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * UInt32(index))) }
+        for index in 0..<4 {
+            self[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * UInt32(index)))
+        }
     }
 
     var sequence: UInt32 { uint32(8) }
@@ -58,10 +62,13 @@ func message(
     return bytes
 }
 
-func acknowledgement(_ errno: Int32 = 0, sequence: UInt32, port: UInt32 = testPort, text: String? = nil) -> [UInt8] {
+func acknowledgement(
+    _ errno: Int32 = 0, sequence: UInt32, port: UInt32 = testPort, text: String? = nil
+) -> [UInt8] {
     let attributes = text == nil ? 0 : NetlinkFlags.acknowledgementAttributes
     return message(
-        NetlinkControl.error, flags: NetlinkFlags.capped | attributes, sequence: sequence, port: port
+        NetlinkControl.error, flags: NetlinkFlags.capped | attributes, sequence: sequence,
+        port: port
     ) { writer in
         writer.append(-errno)
         // The request's own header, as far as anybody looks at it.

@@ -73,6 +73,36 @@ struct HostileInputTests {
         #expect(found.count == 1 && found[0].contains("the file is empty"))
     }
 
+    /// Each line is repeated with growing numbers; what takes quadratic time would hang the suite.
+    @Test(
+        "a large file of one thing is gone through once",
+        arguments: [
+            "nodes:\n|  n@: {}\n", "nodes:\n|  n@: { connect: ssh://h@, endpoint: h@ }\n",
+            "mesh:\n  network:\n|    - 10.@.0.0/16\n", "mesh:\n  name: x\n|  key@: 1\n",
+            "paths:\n  p:\n    edges:\n|      - a@ -> b@: wireguard\n",
+            "paths:\n  p:\n    edges:\n      - a -> b: wireguard\n|        c@ -> d: ssh\n",
+            "forbid:\n|  - a@ -> b\n", "lab:\n  services:\n|    s@: { run: x }\n",
+            "nodes: { a: { connect: local } }\nservices:\n|  s@: { on: a, kind: http }\n",
+            "nodes: { a: { connect: local } }\nservices:\n|  s@: { on: a, kind: tcp, port: 1, bind: 127.0.0.@ }\n",
+            "nodes:\n  a:\n    addresses:\n|      - 10.0.0.@\n", "a: &a x\nb:\n|  - &b@ y\n",
+            "|# @\n", "|x@",
+            "a: \"|x@ ", "a: '|\n@ ", "a: |+\n|  @\n", "|%TAG !t@! x\n", "|!t@ ", "|- - - @\n",
+            "|{a@: ", "|? @\n", "a: [|b@, ", "|--- @\n",
+        ])
+    func repeated(_ pattern: String) {
+        let bar = pattern.firstIndex(of: "|") ?? pattern.startIndex
+        let repeating = pattern[pattern.index(after: bar)...]
+        var text = String(pattern[..<bar])
+        var number = 0
+        while text.utf8.count < 150_000 {
+            text += repeating.replacing("@", with: "\(number)")
+            number += 1
+        }
+        let outcome = TopologyFile.parse(Array(text.utf8), name: "t.yaml")
+        #expect(outcome.topology == nil)
+        #expect((1...201).contains(outcome.diagnostics.count))
+    }
+
     @Test("mutated topologies are refused or read, and never break the parser")
     func mutated() throws {
         let wanted = getenv("MESHPROOF_FUZZ").flatMap { Int(String(cString: $0)) } ?? 10_000

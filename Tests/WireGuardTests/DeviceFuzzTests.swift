@@ -41,7 +41,8 @@ struct DeviceFuzzTests {
             switch Int.random(in: 0..<5, using: &random) {
             case 0: bytes[place] = UInt8.random(in: 0...255, using: &random)
             case 1: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
-            case 2: bytes[place] = [0, 1, 3, 4, 8, 9, 0x80, 0xff].randomElement(using: &random) ?? 0
+            case 2:
+                bytes[place] = [0, 1, 3, 4, 8, 9, 0x80, 0xff].randomElement(using: &random) ?? 0
             case 3: bytes.removeLast(min(Int.random(in: 0...8, using: &random), bytes.count - 16))
             default: bytes.insert(UInt8.random(in: 0...255, using: &random), at: place)
             }
@@ -54,9 +55,13 @@ struct DeviceFuzzTests {
         let kernel = MemoryWireGuard()
         let backend = kernel.backend()
         for count in 0..<8 {
-            let peers = (0..<count % 3).map { _ in Sample.peer(&random, addresses: count).configuration }
+            let peers = (0..<count % 3).map { _ in
+                Sample.peer(&random, addresses: count).configuration
+            }
             try backend.configure(
-                "wg0", DeviceConfiguration(privateKey: TestSecret(bytes: random.bytes(32)), listenPort: 7, peers: peers))
+                "wg0",
+                DeviceConfiguration(
+                    privateKey: TestSecret(bytes: random.bytes(32)), listenPort: 7, peers: peers))
         }
         return kernel.state.withLock { Array($0.requests.dropFirst()) }
     }

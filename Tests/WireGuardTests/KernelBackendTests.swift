@@ -12,12 +12,16 @@ struct KernelBackendTests {
         let kernel = MemoryWireGuard()
         let key = try #require(PublicKey(bytes: [UInt8](repeating: 0xaa, count: 32)))
         let peer = PeerConfiguration(
-            publicKey: key, presharedKey: .set(TestSecret(bytes: [UInt8](repeating: 0xbb, count: 32))),
+            publicKey: key,
+            presharedKey: .set(TestSecret(bytes: [UInt8](repeating: 0xbb, count: 32))),
             endpoint: SocketEndpoint("192.0.2.1:51820"), keepalive: 25,
             allowedIPs: [try #require(IPPrefix("10.0.0.2/32"))])
         let secret = TestSecret(bytes: [UInt8](repeating: 0xcc, count: 32))
         try kernel.backend().configure(
-            "wg0", DeviceConfiguration(privateKey: secret, listenPort: 51820, fwmark: 1, replacePeers: true, peers: [peer]))
+            "wg0",
+            DeviceConfiguration(
+                privateKey: secret, listenPort: 51820, fwmark: 1, replacePeers: true, peers: [peer])
+        )
         let golden =
             field([0xec, 0, 0, 0, 30, 0], "length 236, the family's number")
             + field([5, 0], "NLM_F_REQUEST | NLM_F_ACK")
@@ -25,15 +29,19 @@ struct KernelBackendTests {
             + field([1, 1, 0, 0], "WG_CMD_SET_DEVICE, version 1")
             + field([8, 0, 2, 0] + Array("wg0\0".utf8), "WGDEVICE_A_IFNAME")
             + field([8, 0, 5, 0, 1, 0, 0, 0], "WGDEVICE_A_FLAGS: REPLACE_PEERS")
-            + field([0x24, 0, 3, 0] + [UInt8](repeating: 0xcc, count: 32), "WGDEVICE_A_PRIVATE_KEY")
+            + field(
+                [0x24, 0, 3, 0] + [UInt8](repeating: 0xcc, count: 32), "WGDEVICE_A_PRIVATE_KEY")
             + field([6, 0, 6, 0, 0x6c, 0xca, 0, 0], "WGDEVICE_A_LISTEN_PORT 51820, host order")
             + field([8, 0, 7, 0, 1, 0, 0, 0], "WGDEVICE_A_FWMARK")
             + field([0x94, 0, 8, 0x80], "WGDEVICE_A_PEERS, 148 bytes, nested")
             + field([0x90, 0, 0, 0x80], "a peer, 144 bytes, nested")
             + field([0x24, 0, 1, 0] + [UInt8](repeating: 0xaa, count: 32), "WGPEER_A_PUBLIC_KEY")
             + field([8, 0, 3, 0, 2, 0, 0, 0], "WGPEER_A_FLAGS: REPLACE_ALLOWEDIPS")
-            + field([0x24, 0, 2, 0] + [UInt8](repeating: 0xbb, count: 32), "WGPEER_A_PRESHARED_KEY")
-            + field([0x14, 0, 4, 0, 2, 0, 0xca, 0x6c, 192, 0, 2, 1], "WGPEER_A_ENDPOINT: AF_INET, port, address")
+            + field(
+                [0x24, 0, 2, 0] + [UInt8](repeating: 0xbb, count: 32), "WGPEER_A_PRESHARED_KEY")
+            + field(
+                [0x14, 0, 4, 0, 2, 0, 0xca, 0x6c, 192, 0, 2, 1],
+                "WGPEER_A_ENDPOINT: AF_INET, port, address")
             + field([UInt8](repeating: 0, count: 8), "sin_zero")
             + field([6, 0, 5, 0, 25, 0, 0, 0], "WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL")
             + field([0x20, 0, 9, 0x80, 0x1c, 0, 0, 0x80], "WGPEER_A_ALLOWEDIPS { an entry")
@@ -53,19 +61,23 @@ struct KernelBackendTests {
             + field([8, 0, 7, 0, 9, 0, 0, 0], "WGDEVICE_A_FWMARK 9")
             + field([8, 0, 1, 0, 5, 0, 0, 0], "WGDEVICE_A_IFINDEX 5")
             + field([8, 0, 2, 0] + Array("wg0\0".utf8), "WGDEVICE_A_IFNAME")
-            + field([0x24, 0, 3, 0] + [UInt8](repeating: 0xcc, count: 32), "WGDEVICE_A_PRIVATE_KEY")
+            + field(
+                [0x24, 0, 3, 0] + [UInt8](repeating: 0xcc, count: 32), "WGDEVICE_A_PRIVATE_KEY")
             + field([0x24, 0, 4, 0] + [UInt8](repeating: 0xdd, count: 32), "WGDEVICE_A_PUBLIC_KEY")
             + field([0xcc, 0, 8, 0x80], "WGDEVICE_A_PEERS, 204 bytes")
             + field([0xc8, 0, 0, 0x80], "a peer, 200 bytes")
             + field([0x24, 0, 1, 0] + [UInt8](repeating: 0xaa, count: 32), "WGPEER_A_PUBLIC_KEY")
-            + field([0x24, 0, 2, 0] + [UInt8](repeating: 0xbb, count: 32), "WGPEER_A_PRESHARED_KEY")
+            + field(
+                [0x24, 0, 2, 0] + [UInt8](repeating: 0xbb, count: 32), "WGPEER_A_PRESHARED_KEY")
             + field([0x14, 0, 6, 0, 10, 0, 0, 0, 0, 0, 0, 0], "WGPEER_A_LAST_HANDSHAKE_TIME: 10 s")
             + field([0, 0x65, 0xcd, 0x1d, 0, 0, 0, 0], "500,000,000 ns")
             + field([6, 0, 5, 0, 25, 0, 0, 0], "WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL")
             + field([12, 0, 8, 0, 2, 0, 0, 0, 0, 0, 0, 0], "WGPEER_A_TX_BYTES 2")
             + field([12, 0, 7, 0, 1, 0, 0, 0, 0, 0, 0, 0], "WGPEER_A_RX_BYTES 1")
             + field([8, 0, 10, 0, 1, 0, 0, 0], "WGPEER_A_PROTOCOL_VERSION, of no interest")
-            + field([0x20, 0, 4, 0, 10, 0, 0xca, 0x6c, 0, 0, 0, 0], "WGPEER_A_ENDPOINT: AF_INET6, port, flow")
+            + field(
+                [0x20, 0, 4, 0, 10, 0, 0xca, 0x6c, 0, 0, 0, 0],
+                "WGPEER_A_ENDPOINT: AF_INET6, port, flow")
             + field([0x20, 1, 0x0d, 0xb8] + [UInt8](repeating: 0, count: 11) + [1], "2001:db8::1")
             + field([0, 0, 0, 0], "scope")
             + field([0x20, 0, 9, 0x80, 0x1c, 0, 0, 0x80], "WGPEER_A_ALLOWEDIPS { an entry")
@@ -79,9 +91,11 @@ struct KernelBackendTests {
             return [reply, done(sequence: request)]
         }
         let peer = ObservedPeer(
-            publicKey: key, presharedKey: PresharedKeyID(rawValue: String(repeating: "bb", count: 32)),
+            publicKey: key,
+            presharedKey: PresharedKeyID(rawValue: String(repeating: "bb", count: 32)),
             endpoint: SocketEndpoint("[2001:db8::1]:51820"), keepalive: 25,
-            allowedIPs: [try #require(IPPrefix("10.7.0.0/24"))], lastHandshake: 10.5, rxBytes: 1, txBytes: 2)
+            allowedIPs: [try #require(IPPrefix("10.7.0.0/24"))], lastHandshake: 10.5, rxBytes: 1,
+            txBytes: 2)
         #expect(
             try backend.read("wg0", identify: { identify($0) })
                 == ObservedDevice(publicKey: own, listenPort: 51820, fwmark: 9, peers: [peer]))
@@ -105,7 +119,9 @@ struct KernelBackendTests {
             generic: GenericSocket(family: "wireguard", connection: connection))
     }
 
-    @Test("packs, splits and merges so that every device comes back as it was given", arguments: 1...24)
+    @Test(
+        "packs, splits and merges so that every device comes back as it was given",
+        arguments: 1...24)
     func roundTrip(_ seed: UInt64) throws {
         var random = SplitMix(seed)
         // From a message that just holds one peer to one that holds hundreds.
@@ -124,7 +140,8 @@ struct KernelBackendTests {
         #expect(try backend.read("wg0", identify: { identify($0) }) == expected)
     }
 
-    @Test("packs messages full, and none beyond the limit", arguments: [2048, 8192, 32_768, 65_535])
+    @Test(
+        "packs messages full, and none beyond the limit", arguments: [2048, 8192, 32_768, 65_535])
     func packing(_ limit: Int) throws {
         var random = SplitMix(7)
         let kernel = MemoryWireGuard(messageLimit: limit)
@@ -160,8 +177,11 @@ struct KernelBackendTests {
         var random = SplitMix(9)
         let kernel = MemoryWireGuard()
         let backend = kernel.backend()
-        let (first, second) = (Sample.peer(&random, addresses: 1), Sample.peer(&random, addresses: 2))
-        try backend.configure("wg0", DeviceConfiguration(peers: [first.configuration, second.configuration]))
+        let (first, second) = (
+            Sample.peer(&random, addresses: 1), Sample.peer(&random, addresses: 2)
+        )
+        try backend.configure(
+            "wg0", DeviceConfiguration(peers: [first.configuration, second.configuration]))
         let extra = try #require(IPPrefix("203.0.113.0/24"))
         try backend.configure(
             "wg0",
@@ -173,9 +193,13 @@ struct KernelBackendTests {
         var expected = first.observed
         expected.presharedKey = nil
         expected.allowedIPs.append(extra)
-        #expect(try backend.read("wg0", identify: { identify($0) }).peers == [expected, second.observed])
+        #expect(
+            try backend.read("wg0", identify: { identify($0) }).peers == [
+                expected, second.observed,
+            ])
         let gone = PeerConfiguration(publicKey: first.observed.publicKey, remove: true)
-        let absent = PeerConfiguration(publicKey: first.observed.publicKey, updateOnly: true, keepalive: 1)
+        let absent = PeerConfiguration(
+            publicKey: first.observed.publicKey, updateOnly: true, keepalive: 1)
         try backend.configure("wg0", DeviceConfiguration(peers: [gone, gone, absent]))
         #expect(try backend.read("wg0", identify: { identify($0) }).peers == [second.observed])
     }
@@ -203,9 +227,13 @@ struct KernelBackendTests {
         #expect(kernel.state.withLock { $0.privateKey } == nil)
     }
 
-    @Test("refuses names that no interface can have", arguments: ["", "a/b", "1234567890123456", "a b", "..", "a%d"])
+    @Test(
+        "refuses names that no interface can have",
+        arguments: ["", "a/b", "1234567890123456", "a b", "..", "a%d"])
     func badNames(_ name: String) {
-        let error = #expect(throws: WireGuardError.self) { try MemoryWireGuard().backend().create(name) }
+        let error = #expect(throws: WireGuardError.self) {
+            try MemoryWireGuard().backend().create(name)
+        }
         #expect(error?.code == .badName)
     }
 }
@@ -219,14 +247,18 @@ enum Sample {
         let secret = TestSecret(bytes: random.bytes(32))
         let hasKey = Bool.random(using: &random)
         let endpoint: SocketEndpoint? =
-            Bool.random(using: &random) ? SocketEndpoint(address(&random), UInt16.random(in: 1...9999, using: &random)) : nil
+            Bool.random(using: &random)
+            ? SocketEndpoint(address(&random), UInt16.random(in: 1...9999, using: &random)) : nil
         let keepalive = UInt16.random(in: 0...60, using: &random)
         let list = (0..<addresses).map { _ in
             let address = address(&random)
-            return IPPrefix(address, length: Int.random(in: 0...address.family.bits, using: &random)) ?? IPPrefix(host: address)
+            return IPPrefix(
+                address, length: Int.random(in: 0...address.family.bits, using: &random))
+                ?? IPPrefix(host: address)
         }
         let configuration = PeerConfiguration(
-            publicKey: key, presharedKey: hasKey ? .set(secret) : nil, endpoint: endpoint, keepalive: keepalive,
+            publicKey: key, presharedKey: hasKey ? .set(secret) : nil, endpoint: endpoint,
+            keepalive: keepalive,
             allowedIPs: list)
         let observed = ObservedPeer(
             publicKey: key, presharedKey: hasKey ? identity(secret) : nil, endpoint: endpoint,
@@ -235,14 +267,19 @@ enum Sample {
     }
 
     static func address(_ random: inout SplitMix) -> IPAddress {
-        IPAddress(family: Bool.random(using: &random) ? .ipv4 : .ipv6, high: random.next(), low: random.next())
+        IPAddress(
+            family: Bool.random(using: &random) ? .ipv4 : .ipv6, high: random.next(),
+            low: random.next())
     }
 
     static func device(_ random: inout SplitMix) -> (DeviceConfiguration, ObservedDevice) {
         let key = random.bytes(32)
         let peers = (0..<Int.random(in: 0...60, using: &random)).map { _ in
-            peer(&random, addresses: Int.random(in: 0..<4, using: &random) == 0
-                ? Int.random(in: 0...300, using: &random) : Int.random(in: 0...3, using: &random))
+            peer(
+                &random,
+                addresses: Int.random(in: 0..<4, using: &random) == 0
+                    ? Int.random(in: 0...300, using: &random)
+                    : Int.random(in: 0...3, using: &random))
         }
         let port = UInt16.random(in: 1...9999, using: &random)
         return (
@@ -250,7 +287,8 @@ enum Sample {
                 privateKey: TestSecret(bytes: key), listenPort: port, fwmark: 7, replacePeers: true,
                 peers: peers.map(\.configuration)),
             ObservedDevice(
-                publicKey: PublicKey(bytes: key), listenPort: port, fwmark: 7, peers: peers.map(\.observed))
+                publicKey: PublicKey(bytes: key), listenPort: port, fwmark: 7,
+                peers: peers.map(\.observed))
         )
     }
 }

@@ -38,7 +38,8 @@ final class MemoryWireGuard: Sendable {
     init(messageLimit: Int = 32_768) { limit = messageLimit }
 
     func backend() -> KernelBackend {
-        let connection = NetlinkConnection { [self] () throws(SystemError) -> any NetlinkTransport in
+        let connection = NetlinkConnection {
+            [self] () throws(SystemError) -> any NetlinkTransport in
             FunctionTransport(port: testPort, messageLimit: limit) { [self] in answer($0) }
         }
         return KernelBackend(
@@ -61,7 +62,9 @@ final class MemoryWireGuard: Sendable {
                 }
                 return [.success(reply), .success(acknowledgement(sequence: sequence))]
             }
-            if type != state.familyNumber { return [.success(acknowledgement(ENOENT, sequence: sequence))] }
+            if type != state.familyNumber {
+                return [.success(acknowledgement(ENOENT, sequence: sequence))]
+            }
             if request[16] == 0 { return Self.dump(&state, sequence) }
             let code = Self.apply(request, &state)
             state.meddle?(&state)
@@ -84,7 +87,9 @@ final class MemoryWireGuard: Sendable {
                     }
                 case 6: state.listenPort = reader.uint16()
                 case 7: state.fwmark = reader.uint32()
-                case 8: reader.nested { list in while list.next() { list.nested { apply(&$0, &state) } } }
+                case 8:
+                    reader.nested { list in while list.next() { list.nested { apply(&$0, &state) } }
+                    }
                 default: break
                 }
             }
@@ -193,7 +198,8 @@ final class MemoryWireGuard: Sendable {
     }
 
     private static func peer(
-        _ writer: inout NetlinkWriter, _ row: (PublicKey, Bool, ArraySlice<IPPrefix>), _ state: State
+        _ writer: inout NetlinkWriter, _ row: (PublicKey, Bool, ArraySlice<IPPrefix>),
+        _ state: State
     ) {
         writer.put(1, row.0)
         if row.1, let peer = state.peers[row.0] {

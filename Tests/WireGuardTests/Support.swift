@@ -38,10 +38,14 @@ func hex(_ bytes: [UInt8]) -> String {
 
 extension [UInt8] {
     func uint16(_ offset: Int) -> UInt16 { UInt16(self[offset]) | UInt16(self[offset + 1]) << 8 }
-    func uint32(_ offset: Int) -> UInt32 { UInt32(uint16(offset)) | UInt32(uint16(offset + 2)) << 16 }
+    func uint32(_ offset: Int) -> UInt32 {
+        UInt32(uint16(offset)) | UInt32(uint16(offset + 2)) << 16
+    }
 
     mutating func set32(_ offset: Int, _ value: UInt32) {
-        for index in 0..<4 { self[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * UInt32(index))) }
+        for index in 0..<4 {
+            self[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * UInt32(index)))
+        }
     }
 }
 
@@ -84,6 +88,10 @@ struct TestSecret: SecretMaterial {
 }
 
 /// Names a preshared key in tests: its own bytes, so that a test can tell which it was.
-func identify(_ bytes: UnsafeRawBufferPointer) -> PresharedKeyID { PresharedKeyID(rawValue: Base64.hex(bytes)) }
+func identify(_ bytes: UnsafeRawBufferPointer) -> PresharedKeyID {
+    PresharedKeyID(rawValue: Base64.hex(bytes))
+}
 
-func identity(_ secret: TestSecret) -> PresharedKeyID { PresharedKeyID(rawValue: Base64.hex(secret.bytes)) }
+func identity(_ secret: TestSecret) -> PresharedKeyID {
+    PresharedKeyID(rawValue: Base64.hex(secret.bytes))
+}

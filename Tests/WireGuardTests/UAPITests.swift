@@ -19,9 +19,12 @@ struct UAPITests {
             publicKey: key, updateOnly: true,
             presharedKey: .set(TestSecret(bytes: [UInt8](repeating: 0xb0, count: 32))),
             endpoint: SocketEndpoint("[2001:db8::1]:51820"), keepalive: 25,
-            allowedIPs: [try #require(IPPrefix("10.0.0.2/32")), try #require(IPPrefix("fd77::/64"))])
+            allowedIPs: [
+                try #require(IPPrefix("10.0.0.2/32")), try #require(IPPrefix("fd77::/64")),
+            ])
         let configuration = DeviceConfiguration(
-            privateKey: TestSecret(bytes: [UInt8](repeating: 0xc1, count: 32)), listenPort: 51820, fwmark: 7,
+            privateKey: TestSecret(bytes: [UInt8](repeating: 0xc1, count: 32)), listenPort: 51820,
+            fwmark: 7,
             replacePeers: true, peers: [peer, PeerConfiguration(publicKey: gone, remove: true)])
         let text = try UAPIWriter.write(configuration, name: "wg0")
         let written = String(decoding: text.bytes, as: UTF8.self)
@@ -63,10 +66,12 @@ struct UAPITests {
         text += "listen_port=\(device.listenPort)\nfwmark=\(device.fwmark)\n"
         for peer in device.peers {
             text += "public_key=\(Base64.hex(peer.publicKey.bytes).uppercased())\n"
-            text += "preshared_key=\(peer.presharedKey?.rawValue ?? String(repeating: "0", count: 64))\n"
+            text +=
+                "preshared_key=\(peer.presharedKey?.rawValue ?? String(repeating: "0", count: 64))\n"
             text += "protocol_version=1\n"
             if let endpoint = peer.endpoint { text += "endpoint=\(endpoint)\n" }
-            text += "last_handshake_time_sec=0\nlast_handshake_time_nsec=0\ntx_bytes=0\nrx_bytes=0\n"
+            text +=
+                "last_handshake_time_sec=0\nlast_handshake_time_nsec=0\ntx_bytes=0\nrx_bytes=0\n"
             text += "persistent_keepalive_interval=\(peer.keepalive)\n"
             for prefix in peer.allowedIPs { text += "allowed_ip=\(prefix)\n" }
         }
@@ -78,7 +83,9 @@ struct UAPITests {
         #expect(try read("errno=-22\n\n").errno == 22)
         #expect(try read("errno=22\n\n").errno == 22)
         let key = String(repeating: "01", count: 32)
-        let peers = try read("public_key=\(key)\nendpoint=[fe80::1%eth0]:7\nlast_handshake_time_sec=3\nlast_handshake_time_nsec=500000000\nerrno=0\n\n").device.peers
+        let peers = try read(
+            "public_key=\(key)\nendpoint=[fe80::1%eth0]:7\nlast_handshake_time_sec=3\nlast_handshake_time_nsec=500000000\nerrno=0\n\n"
+        ).device.peers
         #expect(peers.first?.endpoint == SocketEndpoint("[fe80::1]:7"))
         #expect(peers.first?.lastHandshake == 3.5)
     }
@@ -86,10 +93,14 @@ struct UAPITests {
     @Test(
         "refuses what is no reply",
         arguments: [
-            "", "\n", "errno=0\n", "errno=0", "listen_port=1\n\n", "errno=x\n\n", "errno=-2147483648\n\n",
-            "errno=0\n\nmore\n", "errno=0\nfwmark=1\n\n", "nonsense\nerrno=0\n\n", "listen_port=65536\nerrno=0\n\n",
-            "listen_port=-1\nerrno=0\n\n", "listen_port=+1\nerrno=0\n\n", "private_key=00\nerrno=0\n\n",
-            "public_key=zz\nerrno=0\n\n", "endpoint=1.2.3.4:5\nerrno=0\n\n", "allowed_ip=1.2.3.4/33\nerrno=0\n\n",
+            "", "\n", "errno=0\n", "errno=0", "listen_port=1\n\n", "errno=x\n\n",
+            "errno=-2147483648\n\n",
+            "errno=0\n\nmore\n", "errno=0\nfwmark=1\n\n", "nonsense\nerrno=0\n\n",
+            "listen_port=65536\nerrno=0\n\n",
+            "listen_port=-1\nerrno=0\n\n", "listen_port=+1\nerrno=0\n\n",
+            "private_key=00\nerrno=0\n\n",
+            "public_key=zz\nerrno=0\n\n", "endpoint=1.2.3.4:5\nerrno=0\n\n",
+            "allowed_ip=1.2.3.4/33\nerrno=0\n\n",
         ])
     func refused(_ text: String) {
         #expect(throws: UAPIReader.Failure.self) { try read(text) }
@@ -98,7 +109,9 @@ struct UAPITests {
     @Test("refuses each character that is no hexadecimal digit, and takes each that is")
     func digits() throws {
         for character in UInt8(1)...255 where character != 10 {
-            let isDigit = (48...57).contains(character) || (65...70).contains(character) || (97...102).contains(character)
+            let isDigit =
+                (48...57).contains(character) || (65...70).contains(character)
+                || (97...102).contains(character)
             let key = [character] + [UInt8](repeating: UInt8(ascii: "1"), count: 63)
             let bytes = Array("public_key=".utf8) + key + Array("\nerrno=0\n\n".utf8)
             let device = bytes.withUnsafeBytes { raw in
@@ -106,7 +119,9 @@ struct UAPITests {
             }
             #expect((device != nil) == isDigit)
             let upper = UInt8(String(UnicodeScalar(character)), radix: 16)
-            if isDigit { #expect(device?.peers.first?.publicKey.bytes.first == upper.map { $0 << 4 | 1 }) }
+            if isDigit {
+                #expect(device?.peers.first?.publicKey.bytes.first == upper.map { $0 << 4 | 1 })
+            }
         }
     }
 
@@ -129,7 +144,8 @@ struct UAPITests {
             guard var bytes = seeds.randomElement(using: &random) else { break }
             Self.mutate(&bytes, &random)
             let isRead = bytes.withUnsafeBytes { raw in
-                (try? UAPIReader.read(raw, identify: { identify($0) }, derive: { PublicKey(loading: $0) })) != nil
+                (try? UAPIReader.read(
+                    raw, identify: { identify($0) }, derive: { PublicKey(loading: $0) })) != nil
             }
             if isRead { read += 1 } else { refused += 1 }
         }
@@ -141,10 +157,13 @@ struct UAPITests {
             let place = Int.random(in: 0..<bytes.count, using: &random)
             switch Int.random(in: 0..<5, using: &random) {
             case 0: bytes[place] = UInt8.random(in: 0...255, using: &random)
-            case 1: bytes[place] = [10, 61, 48, 57, 45, 58, 91, 93, 37, 0, 255].randomElement(using: &random) ?? 0
+            case 1:
+                bytes[place] =
+                    [10, 61, 48, 57, 45, 58, 91, 93, 37, 0, 255].randomElement(using: &random) ?? 0
             case 2: bytes.insert(UInt8.random(in: 48...57, using: &random), at: place)
             case 3: bytes.removeSubrange(place..<min(place + 3, bytes.count))
-            default: bytes.insert(contentsOf: bytes[place..<min(place + 20, bytes.count)], at: place)
+            default:
+                bytes.insert(contentsOf: bytes[place..<min(place + 20, bytes.count)], at: place)
             }
         }
     }

@@ -55,9 +55,17 @@ public enum Base64 {
 
     /// Lower-case hexadecimal of `bytes`.
     public static func hex(_ bytes: some Sequence<UInt8>) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(
-            decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        var text: [UInt8] = []
+        text.reserveCapacity(bytes.underestimatedCount * 2)
+        for byte in bytes {
+            text.append(hexCharacter(byte >> 4))
+            text.append(hexCharacter(byte & 15))
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    private static func hexCharacter(_ value: UInt8) -> UInt8 {
+        value < 10 ? 48 + value : 87 + value
     }
 
     /// The bytes of hexadecimal text, or nil.

@@ -12,6 +12,13 @@ public struct IPPrefix: Hashable, Sendable {
         self.length = UInt8(length)
     }
 
+    /// Hashes address and length; for IPv4 they fit in one word.
+    public func hash(into hasher: inout Hasher) {
+        if address.family == .ipv6 { hasher.combine(address.high) }
+        hasher.combine(address.family == .ipv4 ? address.low | UInt64(length) << 32 : address.low)
+        if address.family == .ipv6 { hasher.combine(length) }
+    }
+
     /// The prefix that holds just one address: /32 or /128.
     public init(host address: IPAddress) {
         self.address = address

@@ -36,15 +36,13 @@ struct NodePlan {
         }
         setDevice(want, found)
         setLink(want, found)
-        let peers = PeerPlan(
-            interface: name, wanted: want.peers, found: found?.device?.peers ?? [],
-            resolved: observed.resolved, now: now)
-        steps += peers.changes
+        let peers = PeerPlan(interface: name, resolved: observed.resolved, now: now)
+        peers.compare(
+            want.peers, found?.device?.peers ?? [], changes: &steps, removals: &peerRemovals)
         setAddresses(want, found)
         if found?.isUp != true {
             add(.linkUp(interface: name), found == nil ? "made down" : "it is down, want up")
         }
-        peerRemovals += peers.removals
     }
 
     private static func fault(of there: ObservedInterface, for want: DesiredInterface) -> String? {
@@ -109,17 +107,27 @@ struct NodePlan {
 
     /// Sets each wanted route that is not there, replacing the one for the same destination and metric.
     mutating func setRoutes(_ wanted: [ObservedRoute]) {
-        let there = observed.routes.filter { !deleted.contains($0.interface ?? "") }
+        let there =
+            deleted.isEmpty
+            ? observed.routes
+            : observed.routes.filter { !deleted.contains($0.interface ?? "") }
         if there.isEmpty {
             for route in wanted { add(.setRoute(route), "no such route") }
             return
         }
         let found = RoutePlan(there)
+        var kept = 0
         for route in wanted {
+            if found.only(at: route) == route {
+                kept += 1
+                continue
+            }
             let rivals = found.routes(at: route)
             if rivals.contains(route) { continue }
             add(.setRoute(route), rivals.first.map { Self.contrast($0, route) } ?? "no such route")
         }
+        // Where each route there is the only one at its place and wanted, none is too many.
+        if kept == there.count { return }
         let plan = RoutePlan(wanted)
         surplusRoutes = there.filter { route in
             guard let want = plan.routes(at: route).first else { return true }

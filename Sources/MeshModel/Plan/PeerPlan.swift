@@ -4,43 +4,25 @@
 /// So it is given to its new peer and never taken from the old one beforehand; and where the old peer's own list
 /// changes before the new one's turn, the list still holds what has not moved yet.
 struct PeerPlan {
-    private(set) var changes: [PlanStep] = []
-    private(set) var removals: [PlanStep] = []
-    private let interface: String
-    private let resolved: [String: SocketEndpoint]
-    private let now: Double
+    let interface: String
+    let resolved: [String: SocketEndpoint]
+    let now: Double
 
-    init(
-        interface: String, wanted: [DesiredPeer], found: [ObservedPeer],
-        resolved: [String: SocketEndpoint], now: Double
+    /// Adds what is to be done to `changes`, and what is to be done last to `removals`.
+    func compare(
+        _ wanted: [DesiredPeer], _ found: [ObservedPeer], changes: inout [PlanStep],
+        removals: inout [PlanStep]
     ) {
-        self.interface = interface
-        self.resolved = resolved
-        self.now = now
         if found.isEmpty {
-            addAll(wanted)
-        } else {
-            compare(wanted, found)
+            // A new or empty interface needs no comparison.
+            changes.reserveCapacity(changes.count + 3 * wanted.count)
+            for peer in wanted { changes.append(addition(of: peer)) }
+            return
         }
-    }
-
-    /// A new or empty interface needs no comparison.
-    private mutating func addAll(_ wanted: [DesiredPeer]) {
-        changes.reserveCapacity(wanted.count)
-        for peer in wanted { addPeer(peer) }
-    }
-
-    private mutating func addPeer(_ peer: DesiredPeer) {
-        changes.append(
-            PlanStep(
-                .addPeer(interface: interface, peer: peer, endpoint: endpoint(of: peer)),
-                reason: "no such peer"))
-    }
-
-    private mutating func compare(_ wanted: [DesiredPeer], _ found: [ObservedPeer]) {
         var positions: [PublicKey: Int] = [:]
         positions.reserveCapacity(found.count)
-        for (position, peer) in found.enumerated() { positions[peer.publicKey] = position }
+        // By index: to copy each peer out would cost more than to look at it.
+        for position in found.indices { positions[found[position].publicKey] = position }
 
         // Ownership of allowed IPs is worked out only where some list differs; mostly none does.
         let moves = wanted.contains { peer in
@@ -55,27 +37,35 @@ struct PeerPlan {
             if let position = positions[peer.publicKey], peer.publicKey != .zero {
                 if kept[position] { continue }
                 kept[position] = true
-                update(peer, found[position], allowedIPs: list)
+                if let step = update(of: peer, found[position], allowedIPs: list) {
+                    changes.append(step)
+                }
             } else {
                 // Where two peers name the same allowed IP, only its last claimant is given it.
                 var peer = peer
                 if let own = owners?.wanted[peer.publicKey], own.count != peer.allowedIPs.count {
                     peer.allowedIPs = own
                 }
-                addPeer(peer)
+                changes.append(addition(of: peer))
             }
         }
-        for (position, peer) in found.enumerated() where !kept[position] {
+        for position in found.indices where !kept[position] {
             removals.append(
                 PlanStep(
-                    .removePeer(interface: interface, publicKey: peer.publicKey),
+                    .removePeer(interface: interface, publicKey: found[position].publicKey),
                     reason: "not in the document"))
         }
     }
 
-    private mutating func update(
-        _ want: DesiredPeer, _ found: ObservedPeer, allowedIPs: AllowedIPOwners.Change?
-    ) {
+    private func addition(of peer: DesiredPeer) -> PlanStep {
+        PlanStep(
+            .addPeer(interface: interface, peer: peer, endpoint: endpoint(of: peer)),
+            reason: "no such peer")
+    }
+
+    private func update(
+        of want: DesiredPeer, _ found: ObservedPeer, allowedIPs: AllowedIPOwners.Change?
+    ) -> PlanStep? {
         var update = PeerUpdate(node: want.node, publicKey: want.publicKey)
         var reasons: [String] = []
         if want.presharedKey != found.presharedKey {
@@ -101,11 +91,10 @@ struct PeerPlan {
             reasons.append(
                 "allowed IPs are \(Self.text(change.found)), want \(Self.text(change.wanted))")
         }
-        if update.isEmpty { return }
-        changes.append(
-            PlanStep(
-                .updatePeer(interface: interface, update: update),
-                reason: "peer \(want.node): " + reasons.joined(separator: "; ")))
+        if update.isEmpty { return nil }
+        return PlanStep(
+            .updatePeer(interface: interface, update: update),
+            reason: "peer \(want.node): " + reasons.joined(separator: "; "))
     }
 
     /// Whether the peer's endpoint was learnt so lately that it is worth more than ours.

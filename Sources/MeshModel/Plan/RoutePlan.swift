@@ -18,14 +18,21 @@ struct RoutePlan {
     init(_ routes: [ObservedRoute]) {
         self.routes = routes
         first.reserveCapacity(routes.count)
-        for (position, route) in routes.enumerated() {
-            let key = Key(route)
+        for position in routes.indices {
+            let key = Key(routes[position])
             if first[key] == nil {
                 first[key] = position
             } else {
                 rivals[key, default: []].append(position)
             }
         }
+    }
+
+    /// The one route for the destination and metric of `route`; nil where there is none, or more than one.
+    func only(at route: ObservedRoute) -> ObservedRoute? {
+        let key = Key(route)
+        guard let position = first[key], rivals.isEmpty || rivals[key] == nil else { return nil }
+        return routes[position]
     }
 
     /// The routes for the destination and metric of `route`.
@@ -39,15 +46,15 @@ struct RoutePlan {
     static func wanted(by interfaces: [DesiredInterface]) -> [ObservedRoute] {
         var routes: [ObservedRoute] = []
         routes.reserveCapacity(interfaces.reduce(0) { $0 + $1.peers.count } + 2)
-        var seen: Set<IPPrefix> = []
-        seen.reserveCapacity(routes.capacity)
+        // One interface gives each allowed IP to one peer; only a second one can want the same route.
+        var seen: Set<IPPrefix>? = interfaces.count > 1 ? [] : nil
         for interface in interfaces {
             let source4 = interface.addresses.first { $0.address.family == .ipv4 }?.address
             let source6 = interface.addresses.first { $0.address.family == .ipv6 }?.address
             for peer in interface.peers {
                 for allowed in peer.allowedIPs {
                     let destination = allowed.network
-                    guard seen.insert(destination).inserted else { continue }
+                    if seen?.insert(destination).inserted == false { continue }
                     routes.append(
                         ObservedRoute(
                             destination: destination, kind: .unicast, interface: interface.name,

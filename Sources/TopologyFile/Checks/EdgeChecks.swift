@@ -43,6 +43,7 @@ struct EdgeChecks {
     }
 
     private func serviceOn(_ node: String) -> String {
+        if sink.isFull { return "" }
         let services = draft.services.filter { $0.node?.value == node }.map(\.name.value)
         if services.isEmpty { return "define a service on `\(node)` and name that" }
         return "name a service on it: " + services.prefix(8).joined(separator: ", ")
@@ -137,6 +138,7 @@ struct EdgeChecks {
             var option: String
             var value: String
         }
+        let listeners = loopbackListeners()
         var first: [Entrance: DraftEdge] = [:]
         for edge in draft.paths.flatMap(\.edges) where edge.via?.value == .ssh {
             guard let node = names.owner(edge.from.value)?.name.value else { continue }
@@ -149,7 +151,7 @@ struct EdgeChecks {
                         at: value.mark, fix: "choose another")
                 }
                 first[entrance] = first[entrance] ?? edge
-                if option == "local_port", let service = listener(node, value.value) {
+                if option == "local_port", let service = listeners["\(node) \(value.value)"] {
                     sink.error(
                         "local_port \(value.value) on `\(node)` is the port of"
                             + " `\(service.name.value)`", at: value.mark, fix: "choose another")
@@ -158,12 +160,17 @@ struct EdgeChecks {
         }
     }
 
-    private func listener(_ node: String, _ port: String) -> DraftService? {
-        draft.services.prefix(10_000).first { service in
-            guard service.node?.value == node, let own = service.effectivePort else { return false }
+    /// Services that take a port of their node's loopback, by `node port`.
+    private func loopbackListeners() -> [String: DraftService] {
+        var listeners: [String: DraftService] = [:]
+        for service in draft.services {
+            guard let node = service.node?.value, let port = service.effectivePort else { continue }
             let bind = service.bind?.value ?? .any
-            return String(own) == port && (bind == .any || bind.isWithinHost && !bind.isUnix)
+            if bind == .any || bind.isWithinHost && !bind.isUnix {
+                listeners["\(node) \(port)"] = service
+            }
         }
+        return listeners
     }
 
     /// A service that is only ever reached by tunnel or locally has no business on other addresses.

@@ -33,13 +33,13 @@ struct EdgeReader {
                 "expected an edge, found an empty mapping", at: item.mark,
                 fix: "write `- from -> to: wireguard`")
         }
-        return (Fields.entries(item, of: "an edge", read) ?? []).compactMap { key, value in
-            edge(key, value, in: entries)
+        return (Fields.entries(item, of: "an edge", read) ?? []).compactMap { key, value, keyNode in
+            edge(key, value, keyNode)
         }
     }
 
     private func edge(
-        _ key: Marked<String>, _ value: YAMLNode, in entries: [YAMLNode.Entry]
+        _ key: Marked<String>, _ value: YAMLNode, _ keyNode: YAMLNode
     ) -> DraftEdge? {
         let options = Transport.allCases.flatMap(Self.options) + ["via"]
         if options.contains(key.value) {
@@ -48,9 +48,7 @@ struct EdgeReader {
                 fix: "indent it below the edge, or write { via: …, \(key.value): … }")
             return nil
         }
-        guard let node = entries.first(where: { $0.key.mark == key.mark })?.key,
-            let (from, to) = Arrow(read: read).parties(key, node)
-        else { return nil }
+        guard let (from, to) = Arrow(read: read).parties(key, keyNode) else { return nil }
         var edge = DraftEdge(from: from, to: to)
         if case .mapping = value.content {
             readOptions(value, into: &edge)
@@ -82,7 +80,7 @@ struct EdgeReader {
         edge.via = transport(via.value, via.key.mark)
         guard let transport = edge.via?.value else { return }
         let known = Self.options(of: transport)
-        for (key, value) in entries where key.value != "via" {
+        for (key, value, _) in entries where key.value != "via" {
             guard known.contains(key.value) else {
                 read.sink.error(
                     "the transport \(transport.rawValue) has no option `\(read.clip(key.value))`",

@@ -12,7 +12,7 @@ struct Fields {
         mark = node.mark
         if orNothing && node.isNull { return }
         guard let entries = Fields.entries(node, of: what, read) else { return nil }
-        for (key, value) in entries {
+        for (key, value, _) in entries {
             if keys.contains(key.value) {
                 values[key.value] = value
             } else {
@@ -28,7 +28,7 @@ struct Fields {
     /// The entries of a mapping with distinct text keys; nil, with a diagnostic, where `node` is no mapping.
     static func entries(
         _ node: YAMLNode, of what: String, _ read: ValueReader
-    ) -> [(key: Marked<String>, value: YAMLNode)]? {
+    ) -> [(key: Marked<String>, value: YAMLNode, keyNode: YAMLNode)]? {
         guard case .mapping(let entries) = node.content else {
             if node.isNull {
                 read.sink.missing(
@@ -41,7 +41,7 @@ struct Fields {
             return nil
         }
         var first: [String: Mark] = [:]
-        var kept: [(Marked<String>, YAMLNode)] = []
+        var kept: [(Marked<String>, YAMLNode, YAMLNode)] = []
         for entry in entries {
             guard case .scalar(let scalar) = entry.key.content else {
                 read.sink.error(
@@ -59,7 +59,7 @@ struct Fields {
                     fix: "remove one; the first is on line \(earlier.line)")
             } else {
                 first[key.value] = key.mark
-                kept.append((key, entry.value))
+                kept.append((key, entry.value, entry.key))
             }
         }
         return kept

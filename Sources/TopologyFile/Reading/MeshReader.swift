@@ -2,6 +2,9 @@ import MeshModel
 
 /// Reads `mesh:`.
 struct MeshReader {
+    /// More networks than this are not looked at; two are allowed.
+    private static let networkLimit = 8
+
     let read: ValueReader
 
     func mesh(_ node: YAMLNode) -> DraftMesh {
@@ -14,7 +17,13 @@ struct MeshReader {
             read.sink.missing("the mesh has no `name`", at: node.mark, fix: "add `name: homelab`")
         }
         if let value = fields["network"] {
-            mesh.networks = read.items(value).compactMap(network)
+            let items = read.items(value)
+            mesh.networks = items.prefix(Self.networkLimit).compactMap(network)
+            if items.count > Self.networkLimit {
+                read.sink.error(
+                    "the mesh has \(items.count) networks", at: items[Self.networkLimit].mark,
+                    fix: "keep one IPv4 and one IPv6 network")
+            }
             if case .sequence(let items) = value.content, items.isEmpty {
                 read.sink.error(
                     "the mesh has no network", at: value.mark, fix: "write `network: 10.77.0.0/24`")

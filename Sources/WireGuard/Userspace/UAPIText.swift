@@ -10,7 +10,9 @@ package struct UAPIText: ~Copyable {
         buffer = WipedBuffer(count: max(capacity, 64))
     }
 
-    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: buffer.bytes[..<count]) }
+    package var bytes: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: buffer.bytes[..<count])
+    }
 
     /// Room for `size` more bytes, which ``commit(_:)`` then takes.
     mutating func room(_ size: Int) -> UnsafeMutableRawBufferPointer {
