@@ -62,7 +62,7 @@ extension RouteSocket {
     public func route(_ question: RouteQuestion) throws(NetlinkError) -> RouteAnswer {
         let found: Route
         do throws(NetlinkError) {
-            guard let route = try lookUp(question, flags: RouteCodec.lookupTable) else {
+            guard let route = try lookUp(question, flags: 0) else {
                 throw .malformed(
                     "look up route", "\(question.destination)", "no route in the reply")
             }
@@ -79,7 +79,7 @@ extension RouteSocket {
             return RouteAnswer(kind: kind, table: 0, matched: nil)
         }
         // A kernel that cannot tell which route matched refuses; the answer stands without it.
-        let matched = try? lookUp(question, flags: RouteCodec.lookupTable | RouteCodec.fibMatch)
+        let matched = try? lookUp(question, flags: RouteCodec.fibMatch)
         return RouteAnswer(
             kind: found.kind, interfaceIndex: found.interfaceIndex, source: found.source,
             gateway: found.gateway, mtu: found.mtu ?? matched?.mtu, table: found.table,
@@ -112,7 +112,8 @@ extension RouteSocket {
         writer.append(question.source == nil ? 0 : UInt8(family.bits))
         writer.append(UInt8(0))
         writer.append(UInt32(0))
-        writer.append(flags)
+        // IPv6 tells the table unasked, and refuses to be asked.
+        writer.append(family == .ipv4 ? flags | RouteCodec.lookupTable : flags)
         writer.put(RouteCodec.destination, question.destination)
         if let source = question.source { writer.put(RouteCodec.lookupSource, source) }
         if let mark = question.mark { writer.put(RouteCodec.mark, mark) }
