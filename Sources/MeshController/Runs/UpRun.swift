@@ -167,65 +167,93 @@ public struct UpRun: Sendable {
         outcomes.fail(staged.failures)
 
         let ready = changes.filter { staged.results[$0.name] != nil }
+        let deadline = Clocks.monotonic() + window
         let committed = try fleet.phase("applying", ready, name: \.name) { change throws(ControllerError) in
-            guard let connection = staged.results[change.name] else { return [PlanStep]() }
-            return try connection.commit(revision: change.document.revision, window: window)
+            try commit(change, over: staged.results[change.name], window: window)
         }
         outcomes.fail(committed.failures)
 
         let done = ready.filter { committed.results[$0.name] != nil }
-        let deadline = Clocks.monotonic() + window
         let confirmTimeout = min(settings.timeout, max(2, window / 2))
         let reached = try fleet.phase("confirming", done, name: \.name) { change throws(ControllerError) in
             try reconnect(change, timeout: confirmTimeout)
         }
-        if reached.failures.isEmpty {
-            let confirmed = try fleet.phase("confirming", done, name: \.name) {
-                change throws(ControllerError) in
-                try reached.results[change.name]?.confirm(revision: change.document.revision)
-            }
-            outcomes.fail(confirmed.failures)
-            for change in done where confirmed.failures[change.name] == nil {
-                let steps = change.member.bootstrap + (committed.results[change.name] ?? [])
-                outcomes.changed(change.name, steps: steps, revision: change.document.revision)
-                progress.finished(change.name, "\(steps.count) steps, revision \(change.document.revision)", good: true)
-            }
-        } else {
-            try takeBack(done, reached: reached, deadline: deadline, into: &outcomes)
+        let cutOff = reached.failures.filter { $0.value.code == .cutOff }
+        outcomes.fail(reached.failures.filter { $0.value.code != .cutOff })
+        if !cutOff.isEmpty {
+            try takeBack(done, reached: reached.results, lost: cutOff, deadline: deadline, into: &outcomes)
+            return
+        }
+        let confirmed = try fleet.phase("confirming", done.filter { reached.results[$0.name] != nil }, name: \.name) {
+            change throws(ControllerError) in
+            try reached.results[change.name]?.confirm(revision: change.document.revision)
+        }
+        outcomes.fail(confirmed.failures)
+        for change in done where confirmed.results[change.name] != nil {
+            let steps = change.member.bootstrap + (committed.results[change.name] ?? [])
+            outcomes.changed(change.name, steps: steps, revision: change.document.revision)
+            progress.finished(
+                change.name, "\(steps.count) steps, revision \(change.document.revision)", good: true)
         }
     }
 
-    private func reconnect(_ change: Change, timeout: Double) throws(ControllerError) -> NodeConnection {
+    /// Commits; where the answer does not come, the change itself may have cut the connection, which the next phase
+    /// finds out. *Returns:* the steps taken, empty where they are not known.
+    private func commit(
+        _ change: Change, over connection: NodeConnection?, window: Double
+    ) throws(ControllerError) -> [PlanStep] {
+        guard let connection else { return [] }
         do throws(ControllerError) {
-            return try change.member.contact.freshAgent(
+            return try connection.commit(revision: change.document.revision, window: window)
+        } catch {
+            if error.code == .timeout || error.code == .unreachable { return [] }
+            throw error
+        }
+    }
+
+    /// Reaches the agent over a new connection, and sees that it holds the change.
+    ///
+    /// *Throws:* ``ControllerError`` `cutOff` where there is no way to the node any more; another where there is, and
+    /// the agent has not got the change.
+    private func reconnect(_ change: Change, timeout: Double) throws(ControllerError) -> NodeConnection {
+        let connection: NodeConnection
+        do throws(ControllerError) {
+            connection = try change.member.contact.freshAgent(
                 meshID: state.identity.meshID, mesh: state.identity.mesh, timeout: timeout)
         } catch {
+            guard error.code == .unreachable || error.code == .timeout else { throw error }
             throw ControllerError(
                 .cutOff,
                 "after the change no new connection could be made (\(error.message)); the node goes back by itself",
-                hint: "look at what the plan changes for routes and networks; run meshproof plan")
+                hint: "look at what the plan changes for routes and networks")
         }
+        if connection.hello.unconfirmed != change.document.revision {
+            let reason = connection.hello.rolledBack.map { ": \($0.reason)" } ?? ""
+            throw ControllerError(
+                .apply, "the node has not kept the change\(reason)", hint: "run meshproof up again")
+        }
+        return connection
     }
 
     /// One node is cut off, so the whole change is off: the others go back at once, and the lost one is waited for.
     private func takeBack(
-        _ done: [Change], reached: Fleet.Outcome<NodeConnection>, deadline: Double,
-        into outcomes: inout Outcomes
+        _ done: [Change], reached: [String: NodeConnection], lost: [String: ControllerError],
+        deadline: Double, into outcomes: inout Outcomes
     ) throws(ControllerError) {
-        let lost = reached.failures.keys.sorted().joined(separator: ", ")
-        progress.note("cut off from \(lost): the change is being taken back everywhere")
-        let back = try fleet.phase("going back", done.filter { reached.results[$0.name] != nil }, name: \.name) {
+        let names = lost.keys.sorted().joined(separator: ", ")
+        progress.note("cut off from \(names): the change is being taken back everywhere")
+        let back = try fleet.phase("going back", done.filter { reached[$0.name] != nil }, name: \.name) {
             change throws(ControllerError) in
-            try reached.results[change.name]?.rollback(revision: change.document.revision)
+            try reached[change.name]?.rollback(revision: change.document.revision)
         }
         outcomes.fail(back.failures)
-        for change in done where reached.results[change.name] != nil && back.failures[change.name] == nil {
+        for change in done where back.results[change.name] != nil {
             outcomes.rolledBack(
                 change.name, revision: change.member.report.hello.revision,
-                reason: "taken back because \(lost) was cut off by the same change")
+                reason: "taken back because \(names) was cut off by the same change")
             progress.finished(change.name, "went back to revision \(change.member.report.hello.revision)", good: false)
         }
-        let waiting = done.filter { reached.results[$0.name] == nil }
+        let waiting = done.filter { lost[$0.name] != nil }
         let found = try fleet.phase("waiting for it to go back by itself", waiting, name: \.name) {
             change throws(ControllerError) in
             try awaitOwnRollback(change, until: deadline + 20)

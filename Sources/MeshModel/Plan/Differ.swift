@@ -16,11 +16,14 @@ public enum Differ {
     /// - Parameters:
     ///   - mesh: whose interfaces are ours to change.
     ///   - desired: where two interfaces have the same allowed IP, the first one carries its route.
+    ///   - superseded: what was wanted until now, where that has just changed. An endpoint that is as it told was not
+    ///     learnt, and is set anew however fresh the handshake is.
     ///   - now: seconds since 1970, on the clock of the observed handshakes.
     public static func plan(
-        mesh: String, desired: [DesiredInterface], observed: ObservedNode, now: Double
+        mesh: String, desired: [DesiredInterface], superseded: [DesiredInterface] = [],
+        observed: ObservedNode, now: Double
     ) -> [PlanStep] {
-        var plan = NodePlan(observed: observed, now: now)
+        var plan = NodePlan(observed: observed, superseded: superseded, now: now)
         let wanted = Set(desired.map(\.name))
         for interface in desired { plan.bring(interface) }
         plan.setRoutes(RoutePlan.wanted(by: desired))

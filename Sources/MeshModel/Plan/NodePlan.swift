@@ -5,13 +5,15 @@ struct NodePlan {
     private var addressRemovals: [PlanStep] = []
     private var peerRemovals: [PlanStep] = []
     private let observed: ObservedNode
+    private let superseded: [DesiredInterface]
     private let now: Double
     private let byName: [String: ObservedInterface]
     /// Interfaces that the plan deletes first, because they cannot become what is wanted.
     private var deleted: Set<String> = []
 
-    init(observed: ObservedNode, now: Double) {
+    init(observed: ObservedNode, superseded: [DesiredInterface], now: Double) {
         self.observed = observed
+        self.superseded = superseded
         self.now = now
         byName = Dictionary(observed.interfaces.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     }
@@ -36,7 +38,9 @@ struct NodePlan {
         }
         setDevice(want, found)
         setLink(want, found)
-        let peers = PeerPlan(interface: name, resolved: observed.resolved, now: now)
+        let former = superseded.first { $0.name == name }?.peers ?? []
+        let peers = PeerPlan(
+            interface: name, superseded: former, resolved: observed.resolved, now: now)
         peers.compare(
             want.peers, found?.device?.peers ?? [], changes: &steps, removals: &peerRemovals)
         setAddresses(want, found)

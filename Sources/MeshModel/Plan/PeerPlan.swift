@@ -7,6 +7,20 @@ struct PeerPlan {
     let interface: String
     let resolved: [String: SocketEndpoint]
     let now: Double
+    /// Endpoints that the former document told, by peer.
+    private let told: [PublicKey: Endpoint]
+
+    init(
+        interface: String, superseded: [DesiredPeer], resolved: [String: SocketEndpoint], now: Double
+    ) {
+        self.interface = interface
+        self.resolved = resolved
+        self.now = now
+        var told: [PublicKey: Endpoint] = [:]
+        told.reserveCapacity(superseded.count)
+        for peer in superseded { told[peer.publicKey] = peer.endpoint }
+        self.told = told
+    }
 
     /// Adds what is to be done to `changes`, and what is to be done last to `removals`.
     func compare(
@@ -77,7 +91,9 @@ struct PeerPlan {
                     : found.presharedKey == nil
                         ? "it has no preshared key" : "its preshared key is another")
         }
-        if let endpoint = endpoint(of: want), endpoint != found.endpoint, !isFresh(found) {
+        if let endpoint = endpoint(of: want), endpoint != found.endpoint,
+            !isFresh(found) || wasTold(found)
+        {
             update.endpoint = endpoint
             reasons.append(
                 "endpoint is \(found.endpoint?.description ?? "unknown"), want \(endpoint)")
@@ -103,9 +119,18 @@ struct PeerPlan {
             && abs(now - found.lastHandshake) < Differ.endpointFreshness
     }
 
+    /// Whether the peer's endpoint is the one that the former document told, and so not learnt.
+    private func wasTold(_ found: ObservedPeer) -> Bool {
+        guard let former = told[found.publicKey] else { return false }
+        return address(of: former) == found.endpoint
+    }
+
     private func endpoint(of peer: DesiredPeer) -> SocketEndpoint? {
-        guard let endpoint = peer.endpoint else { return nil }
-        return endpoint.literal ?? resolved[endpoint.description]
+        peer.endpoint.flatMap(address)
+    }
+
+    private func address(of endpoint: Endpoint) -> SocketEndpoint? {
+        endpoint.literal ?? resolved[endpoint.description]
     }
 
     private static func text(_ prefixes: [IPPrefix]) -> String {

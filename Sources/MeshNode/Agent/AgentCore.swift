@@ -33,6 +33,8 @@ package final class AgentCore {
     private var sweepDue = 0.0
     private var lastSweep = -Double.infinity
     private var lastObservationFailure: String?
+    /// What was wanted until now, until a sweep has seen to the change.
+    private var superseded: [DesiredInterface] = []
     /// The connection that committed; its `confirm` does not count.
     private var committer: UInt64?
     /// Set once `down` has been carried out; the agent ends after the answer.
@@ -64,6 +66,8 @@ package final class AgentCore {
         {
             rollBack(at: now, reason: "nobody confirmed it before the agent was started again")
         }
+        // Whatever ended the agent may have ended it half-way through a change.
+        if superseded.isEmpty { superseded = store.previousInterfaces(check) }
         followNames()
         sweep(at: now)
     }
@@ -134,7 +138,9 @@ package final class AgentCore {
         lastObservationFailure = nil
         names.note(observed, for: target, wall: now.wall)
         let steps = Differ.plan(
-            mesh: identity.mesh, desired: target, observed: observed, now: now.wall)
+            mesh: identity.mesh, desired: target, superseded: superseded, observed: observed,
+            now: now.wall)
+        superseded = []
         repair(pacer.due(steps, now: now.monotonic), at: now)
     }
 
@@ -172,7 +178,8 @@ package final class AgentCore {
     func plan(_ interfaces: [DesiredInterface], at now: Moment) throws(NodeError) -> [PlanStep] {
         let observed = try kernel.observe(scope(interfaces))
         return Differ.plan(
-            mesh: identity.mesh, desired: interfaces, observed: observed, now: now.wall)
+            mesh: identity.mesh, desired: interfaces, superseded: target ?? [], observed: observed,
+            now: now.wall)
     }
 
     private func followNames() {
@@ -271,7 +278,9 @@ package final class AgentCore {
 
     /// Takes the committed document back on disk; ``settle(at:)`` does so in the kernel.
     private func rollBack(at now: Moment, reason: String) {
-        guard let revision = store.unconfirmed?.taken.document.revision else { return }
+        guard let undone = store.unconfirmed?.taken.document else { return }
+        let revision = undone.revision
+        superseded = undone.interfaces
         log.warning("rolling back revision \(revision): \(reason)")
         committer = nil
         do { try store.rollBack(at: now, reason: reason) } catch { log.error(error.description) }

@@ -151,6 +151,12 @@ package final class DocumentStore {
         return Array(Set(documents.flatMap(\.document.interfaces).flatMap(\.networks))).sorted()
     }
 
+    /// What was wanted before what is wanted now; empty where nothing was, or it cannot be read any more.
+    package func previousInterfaces(_ check: DocumentCheck) -> [DesiredInterface] {
+        if unconfirmed != nil { return current?.document.interfaces ?? [] }
+        return (try? taken("previous", check))?.document.interfaces ?? []
+    }
+
     private func finishConfirming(previous: TakenDocument?) throws(NodeError) {
         let kept = Set((current?.document.interfaces ?? []).map(\.generation))
         // A node that is drained keeps its key: nothing has replaced it.

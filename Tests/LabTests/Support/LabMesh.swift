@@ -84,6 +84,13 @@ final class LabMesh {
             [Self.program, "lab", "exec", "-t", topologyPath, host, "--"] + arguments, timeout: timeout)
     }
 
+    /// Runs a shell script on a host, with something on its standard input.
+    func on(_ host: String, input: String, _ script: String) throws -> CommandResult {
+        try Child.run(
+            [Self.program, "lab", "exec", "-t", topologyPath, host, "--", "sh", "-c", script],
+            input: Array(input.utf8))
+    }
+
     /// `up`, which must succeed.
     @discardableResult
     func up(_ options: String..., timeout: Double = 240) throws -> UpReport {
