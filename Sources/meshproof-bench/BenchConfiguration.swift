@@ -1,5 +1,6 @@
 import Glibc
 import MeshModel
+import Netlink
 import WireGuard
 
 /// Reads a configuration file of `wg`, as far as `generate` writes it.
@@ -66,18 +67,23 @@ enum BenchConfiguration {
                 throw Failure(description: "no '='")
             }
             let value = trimmed(line[(equals + 1)...])
-            // The first two letters tell the settings apart, but for the two kinds of port and key.
-            switch String(decoding: trimmed(line[..<equals]), as: UTF8.self) {
-            case "PrivateKey": configuration.privateKey = try secret(value, keys)
-            case "ListenPort":
-                configuration.listenPort = UInt16(String(decoding: value, as: UTF8.self))
-            case "PublicKey": peer?.publicKey = try publicKey(value)
-            case "PresharedKey": peer?.presharedKey = .set(try secret(value, keys))
-            case "Endpoint": peer?.endpoint = SocketEndpoint(String(decoding: value, as: UTF8.self))
-            case "PersistentKeepalive":
-                peer?.keepalive = UInt16(String(decoding: value, as: UTF8.self))
-            case "AllowedIPs": peer?.allowedIPs = try prefixes(value)
-            default: throw Failure(description: "an unknown setting")
+            let name = trimmed(line[..<equals])
+            if matches(name, "PublicKey") {
+                peer?.publicKey = try publicKey(value)
+            } else if matches(name, "PresharedKey") {
+                peer?.presharedKey = .set(try secret(value, keys))
+            } else if matches(name, "AllowedIPs") {
+                peer?.allowedIPs = try prefixes(value)
+            } else if matches(name, "Endpoint") {
+                peer?.endpoint = try endpoint(value)
+            } else if matches(name, "PersistentKeepalive") {
+                peer?.keepalive = try number(value)
+            } else if matches(name, "PrivateKey") {
+                configuration.privateKey = try secret(value, keys)
+            } else if matches(name, "ListenPort") {
+                configuration.listenPort = try number(value)
+            } else {
+                throw Failure(description: "an unknown setting")
             }
         }
         if let peer { configuration.peers.append(peer) }
@@ -112,18 +118,75 @@ enum BenchConfiguration {
         return key
     }
 
+    private static func matches(_ name: Slice<UnsafeRawBufferPointer>, _ word: StaticString) -> Bool
+    {
+        guard name.count == word.utf8CodeUnitCount else { return false }
+        return memcmp(
+            UnsafeRawBufferPointer(rebasing: name).baseAddress!, word.utf8Start, name.count) == 0
+    }
+
+    private static func number(_ value: Slice<UnsafeRawBufferPointer>) throws(Failure) -> UInt16 {
+        var number = 0
+        for byte in value {
+            guard (48...57).contains(byte), number <= 65_535 else {
+                throw Failure(description: "a bad number")
+            }
+            number = number * 10 + Int(byte - 48)
+        }
+        guard let short = UInt16(exactly: number) else {
+            throw Failure(description: "a bad number")
+        }
+        return short
+    }
+
     private static func prefixes(_ value: Slice<UnsafeRawBufferPointer>) throws(Failure)
         -> [IPPrefix]
     {
         var list: [IPPrefix] = []
         list.reserveCapacity(2)
-        for part in value.split(separator: UInt8(ascii: ",")) {
-            guard let prefix = IPPrefix(String(decoding: trimmed(part), as: UTF8.self)) else {
-                throw Failure(description: "a bad allowed IP")
-            }
+        var rest = value
+        while true {
+            let comma = rest.firstIndex(of: UInt8(ascii: ",")) ?? rest.endIndex
+            let part = trimmed(rest[..<comma])
+            guard let slash = part.firstIndex(of: UInt8(ascii: "/")),
+                let prefix = IPPrefix(
+                    try address(part[..<slash]), length: Int(try number(part[(slash + 1)...])))
+            else { throw Failure(description: "a bad allowed IP") }
             list.append(prefix)
+            if comma == rest.endIndex { return list }
+            rest = rest[(comma + 1)...]
         }
-        return list
+    }
+
+    private static func endpoint(_ value: Slice<UnsafeRawBufferPointer>) throws(Failure)
+        -> SocketEndpoint
+    {
+        guard let colon = value.lastIndex(of: UInt8(ascii: ":")) else {
+            throw Failure(description: "a bad endpoint")
+        }
+        var host = value[..<colon]
+        if host.first == UInt8(ascii: "[") { host = host.dropFirst().dropLast() }
+        return SocketEndpoint(try address(host), try number(value[(colon + 1)...]))
+    }
+
+    private static func address(_ text: Slice<UnsafeRawBufferPointer>) throws(Failure) -> IPAddress
+    {
+        let isIPv6 = text.contains(UInt8(ascii: ":"))
+        let found = withUnsafeTemporaryAllocation(byteCount: 64, alignment: 8) {
+            place -> IPAddress? in
+            guard text.count < 47 else { return nil }
+            place.copyBytes(from: text)
+            place[text.count] = 0
+            let target = UnsafeMutableRawBufferPointer(rebasing: place[48...])
+            let name = place.baseAddress!.assumingMemoryBound(to: CChar.self)
+            guard inet_pton(isIPv6 ? AF_INET6 : AF_INET, name, target.baseAddress!) == 1 else {
+                return nil
+            }
+            return NetlinkReader.address(
+                UnsafeRawBufferPointer(rebasing: target[..<(isIPv6 ? 16 : 4)]))
+        }
+        guard let found else { throw Failure(description: "a bad address") }
+        return found
     }
 
     /// Base64 of 32 bytes: 43 characters and one '='.

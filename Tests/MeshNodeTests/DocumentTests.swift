@@ -111,7 +111,7 @@ struct DocumentTests {
         (.invalidDocument, { $0.interfaces[0].peers[0].presharedKey = .unmade }),
         (.invalidDocument, { $0.interfaces[0].peers[0].endpoint = Endpoint("10.77.0.7:1") }),
         (.invalidDocument, { $0.interfaces[0].peers[0].endpoint = Endpoint("198.51.100.1:0") }),
-        (.invalidDocument, { $0.interfaces[0].peers[0].endpoint = Endpoint(host: "a b", port: 1) }),
+        (.malformed, { $0.interfaces[0].peers[0].endpoint = Endpoint(host: "a b", port: 1) }),
         (.invalidDocument, { $0.interfaces[0].peers[0].node = "" }),
     ]
 

@@ -20,6 +20,7 @@ final class FakeKernel: NodeKernel {
     func observe(_ scope: KernelScope) throws(NodeError) -> ObservedNode {
         if isBlind { throw NodeError(.kernel, "list links", "", "no answer") }
         var node = model.node
+        node.interfaces.removeAll { Ownership.generation(of: $0.name, mesh: scope.mesh) == nil }
         node.resolved = scope.resolved
         resolved = scope.resolved
         return node

@@ -22,7 +22,10 @@ struct AgentStarter {
         if let running, unitIsCurrent, isThisProgram(running), answers() { return "running" }
         if hasSystemd {
             try systemctl("enable", "--quiet", folders.unitName)
-            try systemctl("restart", folders.unitName)
+            try systemctl("stop", folders.unitName)
+            // One that was started without systemd is not its to stop.
+            if let stray = runningAgent() { try end(stray) }
+            try systemctl("start", folders.unitName)
         } else {
             if let running { try end(running) }
             try startDetached()

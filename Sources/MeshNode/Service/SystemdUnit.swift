@@ -31,7 +31,7 @@ package enum SystemdUnit {
         LimitCORE=0
         # wireguard-go carries the data plane and outlives the agent.
         KillMode=process
-        RuntimeDirectory=meshproof/\(mesh) wireguard
+        RuntimeDirectory=meshproof wireguard
         RuntimeDirectoryMode=0700
         RuntimeDirectoryPreserve=yes
         UMask=0077
