@@ -50,7 +50,7 @@ struct UpView {
         } else {
             let changed = report.nodes.filter { $0.state == .changed }.count
             output.line(style.bold("Mesh \(report.mesh) stands: \(Human.count(report.stepCount, "step")) on \(Human.count(changed, "node")) in \(seconds)"))
-            output.line("  \(style.mark(report.handshakes == report.peerings)) \(report.handshakes) of \(Human.count(report.peerings, "peering")) have shaken hands")
+            output.line("  \(style.mark(report.handshakes == report.peerings)) \(report.handshakes) of \(report.peerings) peerings have shaken hands")
         }
         for node in bad {
             let mark = node.state == .rolledBack ? style.yellow("↺") : style.red("✗")

@@ -227,12 +227,12 @@ public struct UpRun: Sendable {
                 "after the change no new connection could be made (\(error.message)); the node goes back by itself",
                 hint: "look at what the plan changes for routes and networks")
         }
-        if connection.hello.unconfirmed != change.document.revision {
-            let reason = connection.hello.rolledBack.map { ": \($0.reason)" } ?? ""
-            throw ControllerError(
-                .apply, "the node has not kept the change\(reason)", hint: "run meshproof up again")
+        if connection.hello.unconfirmed == change.document.revision { return connection }
+        if connection.hello.rolledBack?.revision == change.document.revision {
+            throw ControllerError(.cutOff, "the node took the change back before it could be confirmed")
         }
-        return connection
+        throw ControllerError(
+            .apply, "the node has not taken the change", hint: "run meshproof up again")
     }
 
     /// One node is cut off, so the whole change is off: the others go back at once, and the lost one is waited for.
