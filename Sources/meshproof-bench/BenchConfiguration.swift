@@ -1,4 +1,5 @@
 import Glibc
+import LinuxSystem
 import MeshModel
 import Netlink
 import WireGuard
@@ -42,6 +43,31 @@ enum BenchConfiguration {
         func withBytes(_ body: (UnsafeRawBufferPointer) -> Void) {
             body(UnsafeRawBufferPointer(rebasing: keys.memory[(index * 32)..<(index * 32 + 32)]))
         }
+    }
+
+    /// Reads and parses a file, and wipes what was read.
+    static func read(_ path: String) throws -> DeviceConfiguration {
+        let fd = open(path, O_RDONLY | O_CLOEXEC)
+        if fd < 0 { throw SystemError("open", path, errno: errno) }
+        let file = Descriptor(owning: fd)
+        var info = stat()
+        try check("stat", path) { fstat(file.number, &info) }
+        let text = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: max(Int(info.st_size), 1), alignment: 16)
+        defer {
+            explicit_bzero(text.baseAddress!, text.count)
+            text.deallocate()
+        }
+        var count = 0
+        while count < info.st_size {
+            let start = count
+            let size = try checkCount("read", path) {
+                Glibc.read(file.number, text.baseAddress! + start, text.count - start)
+            }
+            if size == 0 { break }
+            count += size
+        }
+        return try parse(UnsafeRawBufferPointer(rebasing: text[..<count]))
     }
 
     static func parse(_ text: UnsafeRawBufferPointer) throws(Failure) -> DeviceConfiguration {

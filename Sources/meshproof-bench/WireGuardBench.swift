@@ -1,7 +1,5 @@
-import Glibc
 import LinuxSystem
 import MeshModel
-import Secrets
 import WireGuard
 
 /// What `wg setconf` and `wg syncconf` do, through our own codec: timed as whole processes, against wg's.
@@ -54,16 +52,29 @@ enum WireGuardBench {
         return 0
     }
 
+    /// A name for a preshared key that this one process needs, and only to tell keys apart: a keyed 64-bit hash in a text that
+    /// is short enough to need no memory of its own.
+    private static func token(_ key: UnsafeRawBufferPointer) -> PresharedKeyID {
+        var hasher = Hasher()
+        hasher.combine(bytes: key)
+        let hash = UInt64(bitPattern: Int64(hasher.finalize()))
+        return PresharedKeyID(
+            rawValue: String(unsafeUninitializedCapacity: 11) { text in
+                for index in 0..<11 {
+                    text[index] = 48 + UInt8(truncatingIfNeeded: hash >> (6 * UInt64(index)) & 63)
+                }
+                return 11
+            })
+    }
+
     // MARK: Applying
 
     private static func apply(_ name: String, _ path: String, syncing: Bool) -> Int32 {
         do {
-            var bytes = try Files.read(path)
-            defer { bytes.withUnsafeMutableBytes { explicit_bzero($0.baseAddress!, $0.count) } }
-            let wanted = try bytes.withUnsafeBytes { try BenchConfiguration.parse($0) }
+            let wanted = try BenchConfiguration.read(path)
             let backend = KernelBackend()
             if syncing {
-                let device = try backend.read(name, identify: { PresharedKeys.identify($0) })
+                let device = try backend.read(name, identify: { token($0) })
                 try backend.configure(name, difference(wanted, device))
             } else {
                 try backend.configure(name, wanted)
@@ -106,7 +117,7 @@ enum WireGuardBench {
         var differs = false
         if case .set(let key) = wanted.presharedKey {
             var id: PresharedKeyID?
-            key.withBytes { id = PresharedKeys.identify($0) }
+            key.withBytes { id = token($0) }
             if id != peer.presharedKey {
                 update.presharedKey = wanted.presharedKey
                 differs = true

@@ -25,8 +25,6 @@ struct DeviceReader {
             case DeviceAttribute.listenPort: device.listenPort = reader.uint16()
             case DeviceAttribute.fwmark: device.fwmark = reader.uint32()
             case DeviceAttribute.peers:
-                // About this many, judged by a small peer's size.
-                device.peers.reserveCapacity(device.peers.count + reader.value.count / 200)
                 reader.nested { list in
                     while list.next() { list.nested { peer in add(&peer) } }
                 }
