@@ -9,7 +9,7 @@ import Testing
 struct BootstrapTests {
     @Test("up makes a mesh that carries traffic, agrees with wg, and a second up changes nothing")
     func upAndAgain() throws {
-        let lab = try LabMesh("tboot", hosts: ["ant", "bee", "cat"])
+        let lab = try LabMesh("tboot", hosts: ["ant", "bee", "cat"], installed: false)
         let first = try lab.up()
         #expect(first.nodes.map(\.state) == [.changed, .changed, .changed])
         #expect(first.handshakes == 3)

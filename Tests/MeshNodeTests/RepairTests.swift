@@ -35,7 +35,7 @@ struct RepairTests {
         for _ in 0..<20 { world.core.kernelChanged(at: world.now) }
         world.pass(AgentCore.settleTime / 2)
         #expect(world.kernel.attempts == before)
-        world.pass(0.6)
+        world.pass(AgentCore.settleTime / 2 + 0.1)
         #expect(world.kernel.attempts == before + 1)
         #expect(world.kernel.underlayForgotten == 20)
     }
