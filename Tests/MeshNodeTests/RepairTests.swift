@@ -29,8 +29,11 @@ struct RepairTests {
     @Test("follows an event after the kernel has settled, not at once, and not twice for a burst of them")
     func events() throws {
         let world = try settled()
-        // Past the distance that two sweeps keep, and short of the one that comes without cause.
-        world.pass(AgentCore.settleTime * 2 + 1)
+        // Just past the sweep that comes without cause, so that the next one is far.
+        let sweeps = world.kernel.attempts
+        world.kernel.model.apply(.removePeer(interface: "mp0-lab", publicKey: TestWorld.key(9)))
+        while world.kernel.attempts == sweeps { world.pass(0.5) }
+        world.kernel.model.apply(.removePeer(interface: "mp0-lab", publicKey: TestWorld.key(9)))
         let before = world.kernel.attempts
         for _ in 0..<20 { world.core.kernelChanged(at: world.now) }
         world.pass(AgentCore.settleTime / 2)

@@ -8,7 +8,7 @@ import Secrets
 package final class AgentCore {
     /// How often the kernel is looked at without cause. *Units:* seconds.
     package static let sweepInterval: Double = 15
-    /// How long events are gathered before they cause a sweep, and half of how far such sweeps are apart at least.
+    /// How long events are gathered before they cause a sweep.
     ///
     /// Long enough for somebody to finish what they do by hand in several steps, and to look at it with `plan`.
     package static let settleTime: Double = 8
@@ -31,7 +31,6 @@ package final class AgentCore {
     private var repairs: [Repair] = []
     private var pacer = RepairPacer()
     private var sweepDue = 0.0
-    private var lastSweep = -Double.infinity
     private var lastObservationFailure: String?
     /// What was wanted until now, until a sweep has seen to the change.
     private var superseded: [DesiredInterface] = []
@@ -103,8 +102,7 @@ package final class AgentCore {
     /// Something changed in the kernel; a sweep follows once it has settled.
     package func kernelChanged(at now: Moment) {
         kernel.forgetUnderlay()
-        let settled = max(now.monotonic + Self.settleTime, lastSweep + 2 * Self.settleTime)
-        sweepDue = min(sweepDue, settled)
+        sweepDue = min(sweepDue, now.monotonic + Self.settleTime)
     }
 
     /// As after SIGHUP: resolve and look again.
@@ -126,7 +124,6 @@ package final class AgentCore {
 
     /// Compares the kernel with the document and mends what differs.
     private func sweep(at now: Moment) {
-        lastSweep = now.monotonic
         sweepDue = now.monotonic + Self.sweepInterval
         guard let target else { return }
         let observed: ObservedNode
