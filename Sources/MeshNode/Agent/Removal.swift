@@ -111,6 +111,15 @@ package struct Removal {
         }
     }
 
+    /// Processes that still hold an interface of the mesh once they have had three seconds to notice its end.
+    private func lastingHolders() -> [String] {
+        for _ in 0..<30 {
+            if kernel.holders(mesh: folders.mesh).isEmpty { return [] }
+            Clocks.sleep(0.1)
+        }
+        return kernel.holders(mesh: folders.mesh)
+    }
+
     /// What of the mesh is still there.
     package func leftovers(_ networks: [IPPrefix]) -> [String] {
         var left: [String] = []
@@ -121,7 +130,7 @@ package struct Removal {
         } catch {
             left.append("unknown: \(error)")
         }
-        left += kernel.holders(mesh: folders.mesh)
+        left += lastingHolders()
         for path in [folders.state, folders.run, folders.unit] where Files.exists(path) {
             left.append("file \(path)")
         }
