@@ -24,10 +24,12 @@ let package = Package(
     targets: [
         // System libraries, each a Debian package that scripts/setup installs.
         .systemLibrary(name: "CMnl", pkgConfig: "libmnl", providers: [.apt(["libmnl-dev"])]),
-        .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+        .systemLibrary(
+            name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
         .systemLibrary(name: "CSSH", pkgConfig: "libssh", providers: [.apt(["libssh-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
-        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(
+            name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
 
         // The Linux calls Swift cannot import, and a thin typed layer over them.
         .target(name: "CLinux"),
@@ -48,18 +50,23 @@ let package = Package(
         // The three programs that live in the one binary.
         module(
             "MeshNode",
-            ["Netlink", "WireGuard", "Secrets", "NodeProtocol", "CLinux", "LinuxSystem", "MeshModel"]),
+            [
+                "Netlink", "WireGuard", "Secrets", "NodeProtocol", "CLinux", "LinuxSystem",
+                "MeshModel",
+            ]),
         module(
             "MeshController",
             [
-                "SSHTunnel", "StateStore", "Secrets", "TopologyFile", "NodeProtocol", "CLinux", "LinuxSystem",
+                "SSHTunnel", "StateStore", "Secrets", "TopologyFile", "NodeProtocol", "CLinux",
+                "LinuxSystem",
                 "MeshModel",
             ]),
         module("MeshLab", ["TopologyFile", "Secrets", "CLinux", "LinuxSystem", "MeshModel"]),
         module(
             "MeshCLI",
             [
-                "MeshController", "MeshNode", "MeshLab", "TopologyFile", "NodeProtocol", "Secrets", "StateStore",
+                "MeshController", "MeshNode", "MeshLab", "TopologyFile", "NodeProtocol", "Secrets",
+                "StateStore",
                 "CLinux", "LinuxSystem", "MeshModel",
             ]),
         .executableTarget(name: "meshproof", dependencies: ["MeshCLI"], swiftSettings: settings),
@@ -68,7 +75,8 @@ let package = Package(
         .executableTarget(
             name: "meshproof-bench",
             dependencies: [
-                "MeshModel", "TopologyFile", "Netlink", "WireGuard", "Secrets", "LinuxSystem", "CLinux",
+                "MeshModel", "TopologyFile", "Netlink", "WireGuard", "Secrets", "LinuxSystem",
+                "CLinux",
             ],
             swiftSettings: settings),
 
@@ -83,16 +91,23 @@ let package = Package(
         tests("NodeProtocolTests", ["NodeProtocol", "MeshModel"]),
         tests(
             "MeshNodeTests",
-            ["MeshNode", "Netlink", "WireGuard", "Secrets", "NodeProtocol", "CLinux", "LinuxSystem", "MeshModel"]),
+            [
+                "MeshNode", "Netlink", "WireGuard", "Secrets", "NodeProtocol", "CLinux",
+                "LinuxSystem", "MeshModel",
+            ]),
         tests(
             "MeshControllerTests",
-            ["MeshController", "StateStore", "Secrets", "NodeProtocol", "TopologyFile", "LinuxSystem", "MeshModel"]),
+            [
+                "MeshController", "StateStore", "Secrets", "NodeProtocol", "TopologyFile",
+                "LinuxSystem", "MeshModel",
+            ]),
         tests("MeshCLITests", ["MeshCLI", "MeshController", "LinuxSystem", "MeshModel"]),
         // Root, namespaces and a kernel with WireGuard (or wireguard-go); see scripts/test.
         tests(
             "LabTests",
             [
-                "MeshLab", "MeshController", "Netlink", "WireGuard", "Secrets", "SSHTunnel", "NodeProtocol", "TopologyFile", "CLinux",
+                "MeshLab", "MeshController", "Netlink", "WireGuard", "Secrets", "SSHTunnel",
+                "NodeProtocol", "TopologyFile", "CLinux",
                 "LinuxSystem", "MeshModel",
             ]),
     ]

@@ -39,7 +39,10 @@ public enum MeshCLI {
         }
         let name = arguments[position]
         if name == "help" {
-            guard let topic = commands.first(where: { $0.name == arguments.dropFirst(position + 1).first })
+            guard
+                let topic = commands.first(where: {
+                    $0.name == arguments.dropFirst(position + 1).first
+                })
             else {
                 output.line(Help.overview(commands, output.style))
                 return ExitCode.fine
@@ -50,7 +53,8 @@ public enum MeshCLI {
         guard let command = commands.first(where: { $0.name == name }) else {
             let near = NearestName.of(name, in: commands.map(\.name))
             throw CommandFailure(
-                "there is no command \(name)", fix: near.map { "did you mean \($0)?" } ?? "meshproof --help",
+                "there is no command \(name)",
+                fix: near.map { "did you mean \($0)?" } ?? "meshproof --help",
                 code: ExitCode.usage)
         }
         let rest = Array(arguments[..<position] + arguments[(position + 1)...])

@@ -5,7 +5,9 @@ import MeshModel
 import NodeProtocol
 import Testing
 
-@Suite("A mesh comes up from its topology over real SSH and real WireGuard", .serialized, .enabled(if: LabConditions.isRoot))
+@Suite(
+    "A mesh comes up from its topology over real SSH and real WireGuard", .serialized,
+    .enabled(if: LabConditions.isRoot))
 struct BootstrapTests {
     @Test("up makes a mesh that carries traffic, agrees with wg, and a second up changes nothing")
     func upAndAgain() throws {
@@ -35,8 +37,11 @@ struct BootstrapTests {
         let status = try lab.status().report
         for host in lab.hosts {
             let dump = try lab.on(host.name, "wg", "show", "mp0-\(lab.mesh)", "dump").text
-            let lines = dump.split(separator: "\n").map { $0.split(separator: "\t").map(String.init) }
-            let observed = try #require(status.nodes.first { $0.node == host.name }?.report?.observed)
+            let lines = dump.split(separator: "\n").map {
+                $0.split(separator: "\t").map(String.init)
+            }
+            let observed = try #require(
+                status.nodes.first { $0.node == host.name }?.report?.observed)
             let device = try #require(observed.interfaces.first?.device)
             let head = try #require(lines.first)
             #expect(head[1] == device.publicKey?.description)
@@ -47,7 +52,9 @@ struct BootstrapTests {
                 #expect((line[1] != "(none)") == (peer.presharedKey != nil))
                 #expect(peer.presharedKey != nil, "every pair has a preshared key")
                 #expect(line[2] == peer.endpoint?.description ?? "(none)")
-                #expect(Set(line[3].split(separator: ",").map(String.init)) == Set(peer.allowedIPs.map(\.description)))
+                #expect(
+                    Set(line[3].split(separator: ",").map(String.init))
+                        == Set(peer.allowedIPs.map(\.description)))
             }
         }
     }
@@ -63,10 +70,16 @@ struct BootstrapTests {
         for host in lab.hosts {
             let links = try lab.on(host.name, "ip", "-o", "link").text
             #expect(!links.contains("mp0-"))
-            let routes = try lab.on(host.name, "sh", "-c", "ip route show table all; ip -6 route show table all").text
-            #expect(!routes.contains("proto 109") && !routes.contains("10.88.0.") && !routes.contains("fd88::"))
+            let routes = try lab.on(
+                host.name, "sh", "-c", "ip route show table all; ip -6 route show table all"
+            ).text
+            #expect(
+                !routes.contains("proto 109") && !routes.contains("10.88.0.")
+                    && !routes.contains("fd88::"))
             let files = try lab.on(
-                host.name, "sh", "-c", "ls -d /var/lib/meshproof /run/meshproof /usr/local/lib/meshproof 2>/dev/null; true").text
+                host.name, "sh", "-c",
+                "ls -d /var/lib/meshproof /run/meshproof /usr/local/lib/meshproof 2>/dev/null; true"
+            ).text
             #expect(files == "", "left: \(files)")
             let processes = try lab.on(host.name, "ps", "-eo", "args").text
             #expect(!processes.contains("node agent") && !processes.contains("wireguard-go"))
@@ -103,15 +116,19 @@ struct BootstrapTests {
         #expect(try lab.meshproof("lab", "up").status.isSuccess)
         let out = "\(lab.folder)/ping.txt"
         let pinger = try Child(
-            ["/bin/sh", "-c",
-                "exec \(LabMesh.program) lab exec -t \(lab.topologyPath) ant -- ping -i 0.005 -w 15 -q 10.88.0.2 > \(out)"])
+            [
+                "/bin/sh", "-c",
+                "exec \(LabMesh.program) lab exec -t \(lab.topologyPath) ant -- ping -i 0.005 -w 15 -q 10.88.0.2 > \(out)",
+            ])
         Clocks.sleep(1)
         let report = try lab.up()
         #expect(report.nodes.map(\.state) == [.changed, .changed, .changed])
         _ = try pinger.wait(milliseconds: 60_000)
         let text = String(decoding: try Files.read(out), as: UTF8.self)
         #expect(text.contains(" 0% packet loss"), "\(text)")
-        let sent = text.split(separator: "\n").first { $0.contains("packets transmitted") }?.split(separator: " ").first
+        let sent = text.split(separator: "\n").first { $0.contains("packets transmitted") }?.split(
+            separator: " "
+        ).first
         #expect((sent.flatMap { Int($0) } ?? 0) >= 500, "the ping really ran: \(text)")
     }
 
@@ -127,8 +144,10 @@ struct BootstrapTests {
 
         // Each host's key under the other's address is a changed key.
         var text = String(decoding: good, as: UTF8.self)
-        text = text.replacing("198.51.100.11", with: "x").replacing("198.51.100.12", with: "198.51.100.11")
-            .replacing("x", with: "198.51.100.12")
+        text = text.replacing("198.51.100.11", with: "x").replacing(
+            "198.51.100.12", with: "198.51.100.11"
+        )
+        .replacing("x", with: "198.51.100.12")
         try Files.replace(knownHosts, with: text.utf8)
         let changed = try lab.meshproof("--lab", "up", "--timeout", "10")
         #expect(changed.status == .code(1))

@@ -4,7 +4,9 @@ import MeshController
 import MeshModel
 import Testing
 
-@Suite("Nothing that is killed, cut off or forged leaves a node without its last good state", .serialized, .enabled(if: LabConditions.isRoot))
+@Suite(
+    "Nothing that is killed, cut off or forged leaves a node without its last good state",
+    .serialized, .enabled(if: LabConditions.isRoot))
 struct ResilienceTests {
     /// Fewer rounds under emulation, where each takes ten times as long.
     private static let rounds = LabConditions.isUnderEmulation ? 6 : 20
@@ -25,7 +27,9 @@ struct ResilienceTests {
                 _ = try up.wait()
             }
             for (name, key) in try lab.privateKeyOwners() {
-                if let former = keys[name] { #expect(former == key, "\(name) lost its key in round \(round)") }
+                if let former = keys[name] {
+                    #expect(former == key, "\(name) lost its key in round \(round)")
+                }
                 keys[name] = key
             }
         }
@@ -46,8 +50,10 @@ struct ResilienceTests {
         var random = SeededRandom(seed: 11)
         for round in 0..<Self.rounds {
             try lab.write(tail: "", port: 51820 + round % 2)
-            let up = try Child(lab.command(["--lab", "up", "--quiet", "--window", "5", "--timeout", "5"]))
-            Clocks.sleep(Double(random.next(below: LabConditions.isUnderEmulation ? 10_000 : 1500)) / 1000)
+            let up = try Child(
+                lab.command(["--lab", "up", "--quiet", "--window", "5", "--timeout", "5"]))
+            Clocks.sleep(
+                Double(random.next(below: LabConditions.isUnderEmulation ? 10_000 : 1500)) / 1000)
             _ = try lab.on("ant", "pkill", "-9", "-f", "node agent")
             // The data plane has outlived its agent.
             #expect(try lab.on("ant", "ip", "link", "show", "mp0-\(lab.mesh)").status.isSuccess)
@@ -69,14 +75,17 @@ struct ResilienceTests {
         #expect(ping.text.contains(" 0% packet loss"), "\(ping.text)")
     }
 
-    @Test("a change that cuts the controller off is taken back by the nodes themselves, and up says so")
+    @Test(
+        "a change that cuts the controller off is taken back by the nodes themselves, and up says so"
+    )
     func rollsBack() throws {
         let lab = try LabMesh("troll", hosts: ["ant", "bee"])
         try lab.up()
         // An overlay that swallows the controller's own address: replies to it have nowhere to go.
         try lab.write(overlay: "198.51.100.128/25, fd88::/64")
         let window = LabConditions.isUnderEmulation ? "30" : "8"
-        let result = try lab.meshproof("--lab", "up", "--json", "--window", window, "--timeout", "5")
+        let result = try lab.meshproof(
+            "--lab", "up", "--json", "--window", window, "--timeout", "5")
         #expect(result.status == .code(1))
         let report = try lab.decode(UpReport.self, result)
         #expect(report.nodes.map(\.state) == [.rolledBack, .rolledBack], "\(result.text)")
@@ -90,12 +99,17 @@ struct ResilienceTests {
     func secretsStaySecret() throws {
         let lab = try LabMesh("tsecret", hosts: ["ant", "bee"])
         let log = "\(lab.folder)/up.log"
-        let up = try Child(["/bin/sh", "-c", "exec \(lab.command(["--lab", "up", "--json"]).joined(separator: " ")) > \(log) 2>&1"])
+        let up = try Child([
+            "/bin/sh", "-c",
+            "exec \(lab.command(["--lab", "up", "--json"]).joined(separator: " ")) > \(log) 2>&1",
+        ])
         _ = try up.wait()
         var secrets: [String] = []
         for host in lab.hosts {
             let dump = try lab.on(host.name, "wg", "show", "mp0-\(lab.mesh)", "dump").text
-            let lines = dump.split(separator: "\n").map { $0.split(separator: "\t").map(String.init) }
+            let lines = dump.split(separator: "\n").map {
+                $0.split(separator: "\t").map(String.init)
+            }
             secrets.append(try #require(lines.first?.first))
             secrets += lines.dropFirst().map { $0[1] }
         }
@@ -122,11 +136,16 @@ struct ResilienceTests {
                 #expect(found.text.isEmpty, "\(host.name): a secret lies open")
             }
             let onController = try Child.run(
-                ["/bin/sh", "-c", "grep -rlaFf - \(lab.stateFolder) /run/meshproof-lab/\(lab.mesh)/ssh; true"],
+                [
+                    "/bin/sh", "-c",
+                    "grep -rlaFf - \(lab.stateFolder) /run/meshproof-lab/\(lab.mesh)/ssh; true",
+                ],
                 input: Array(secret.utf8))
             #expect(onController.text == "", "in the controller's state in clear")
         }
-        let modes = try lab.on("ant", "sh", "-c", "find /var/lib/meshproof -type f -perm /077; true").text
+        let modes = try lab.on(
+            "ant", "sh", "-c", "find /var/lib/meshproof -type f -perm /077; true"
+        ).text
         #expect(modes == "", "readable by others: \(modes)")
     }
 
@@ -140,7 +159,8 @@ struct ResilienceTests {
         }
         let second = try lab.meshproof("--lab", "up")
         #expect(second.status == .code(1))
-        #expect(second.errorText.contains("another meshproof (pid \(getpid()))"), "\(second.errorText)")
+        #expect(
+            second.errorText.contains("another meshproof (pid \(getpid()))"), "\(second.errorText)")
         _ = consume lock
     }
 }
@@ -150,7 +170,9 @@ extension LabMesh {
     func privateKeyOwners() throws -> [(String, PublicKey)] {
         try hosts.compactMap { host in
             let key = try on(
-                host.name, "sh", "-c", "wg pubkey < /var/lib/meshproof/\(mesh)/keys/wg-0.key 2>/dev/null; true").text
+                host.name, "sh", "-c",
+                "wg pubkey < /var/lib/meshproof/\(mesh)/keys/wg-0.key 2>/dev/null; true"
+            ).text
             return PublicKey(key).map { (host.name, $0) }
         }
     }

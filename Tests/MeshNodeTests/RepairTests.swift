@@ -26,7 +26,9 @@ struct RepairTests {
         #expect(try world.report().repairs.count == 1)
     }
 
-    @Test("follows an event after the kernel has settled, not at once, and not twice for a burst of them")
+    @Test(
+        "follows an event after the kernel has settled, not at once, and not twice for a burst of them"
+    )
     func events() throws {
         let world = try settled()
         // Just past the sweep that comes without cause, so that the next one is far.

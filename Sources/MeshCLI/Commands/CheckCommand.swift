@@ -18,7 +18,8 @@ extension CommandTable {
         let path = invocation.values["topology"] ?? "topology.yaml"
         let outcome = try Workspace.parse(path)
         if invocation.has("json") {
-            let report = CheckReport(outcome, addresses: try addresses(outcome.topology, invocation))
+            let report = CheckReport(
+                outcome, addresses: try addresses(outcome.topology, invocation))
             try JSONOutput.print(report, command: "check", to: output)
             return outcome.topology == nil ? ExitCode.badTopology : ExitCode.fine
         }
@@ -78,19 +79,22 @@ struct CheckReport: Encodable {
         mistakes = outcome.diagnostics.map {
             Mistake(
                 file: $0.file, line: $0.line, column: $0.column,
-                severity: $0.severity == .error ? "error" : "warning", message: $0.message, fix: $0.fix)
+                severity: $0.severity == .error ? "error" : "warning", message: $0.message,
+                fix: $0.fix)
         }
         self.addresses = addresses
-        edges = outcome.topology.map { topology in
-            topology.paths.flatMap { path in
-                path.edges.map { EdgeLine(id: $0.id, path: path.name, via: $0.via.rawValue) }
-            }
-        } ?? []
-        peerings = outcome.topology.map { topology in
-            topology.derivedPeerings().map {
-                PeeringLine(a: $0.peering.a, b: $0.peering.b, because: $0.edges.map(\.id))
-            }
-        } ?? []
+        edges =
+            outcome.topology.map { topology in
+                topology.paths.flatMap { path in
+                    path.edges.map { EdgeLine(id: $0.id, path: path.name, via: $0.via.rawValue) }
+                }
+            } ?? []
+        peerings =
+            outcome.topology.map { topology in
+                topology.derivedPeerings().map {
+                    PeeringLine(a: $0.peering.a, b: $0.peering.b, because: $0.edges.map(\.id))
+                }
+            } ?? []
     }
 }
 
@@ -109,7 +113,9 @@ struct CheckView {
         let style = workspace.style
         let topology = workspace.topology
         let networks = topology.mesh.networks.map(\.description).joined(separator: ", ")
-        output.line("\(style.green("✓")) \(style.bold(workspace.topologyPath)) is fine: mesh \(topology.mesh.name), \(networks)")
+        output.line(
+            "\(style.green("✓")) \(style.bold(workspace.topologyPath)) is fine: mesh \(topology.mesh.name), \(networks)"
+        )
 
         output.line()
         var nodes = Table(["NODE", "ADDRESSES", "REACHED BY"], style)
@@ -138,7 +144,9 @@ struct CheckView {
             let label = "\(derived.peering.a) – \(derived.peering.b)"
             let edges = derived.edges.map { "\($0.from) → \($0.to)" }
             let reasons = edges.isEmpty ? "peering is not by paths" : edges.joined(separator: ", ")
-            for (index, line) in TextWrap.lines(reasons, width: max(output.width - 30, 30)).enumerated() {
+            for (index, line) in TextWrap.lines(reasons, width: max(output.width - 30, 30))
+                .enumerated()
+            {
                 peerings.add([index == 0 ? label : "", line])
             }
         }

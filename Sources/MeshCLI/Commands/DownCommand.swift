@@ -17,10 +17,12 @@ extension CommandTable {
         let state = try workspace.state(writing: true)
         let names = workspace.topology.nodes.filter(\.managed).map(\.name)
         try workspace.confirm(
-            "This removes mesh \(workspace.topology.mesh.name), with its keys, from \(names.joined(separator: ", ")). Go on?")
+            "This removes mesh \(workspace.topology.mesh.name), with its keys, from \(names.joined(separator: ", ")). Go on?"
+        )
         let progress = workspace.progress()
         let report = try DownRun(
-            workspace.topology, state: state, carrier: workspace.carrier(), settings: try workspace.settings(),
+            workspace.topology, state: state, carrier: workspace.carrier(),
+            settings: try workspace.settings(),
             progress: progress
         ).run()
         progress.end()

@@ -15,7 +15,8 @@ extension CommandTable {
             down removes all of it. Needs root.
             """,
         examples: [
-            "sudo meshproof lab up", "sudo meshproof --lab up", "sudo meshproof lab exec gpu wg show",
+            "sudo meshproof lab up", "sudo meshproof --lab up",
+            "sudo meshproof lab exec gpu wg show",
             "sudo meshproof lab down",
         ]
     ) { invocation in
@@ -32,14 +33,16 @@ extension CommandTable {
         case "exec":
             guard operands.count >= 2 else {
                 throw CommandFailure(
-                    "lab exec wants a node", fix: "meshproof lab exec NODE COMMAND…", code: ExitCode.usage)
+                    "lab exec wants a node", fix: "meshproof lab exec NODE COMMAND…",
+                    code: ExitCode.usage)
             }
             var command = Array(operands[2...])
             if command.first == "--" { command.removeFirst() }
             try lab.exec(operands[1], command)
         default:
             throw CommandFailure(
-                "lab has no \(operands[0])", fix: "one of up, down, status, exec", code: ExitCode.usage)
+                "lab has no \(operands[0])", fix: "one of up, down, status, exec",
+                code: ExitCode.usage)
         }
     }
 }
@@ -67,7 +70,9 @@ struct LabView {
                 to: workspace.output)
         } else if removal.isClean {
             workspace.output.line(
-                style.bold("The lab is gone: \(Human.count(removal.removed.count, "thing")) removed, nothing left"))
+                style.bold(
+                    "The lab is gone: \(Human.count(removal.removed.count, "thing")) removed, nothing left"
+                ))
         } else {
             workspace.output.line(style.bold("The lab is not wholly gone"))
             for line in removal.left { workspace.output.line("  \(style.red("✗")) \(line)") }
@@ -82,21 +87,25 @@ struct LabView {
             return status.isUp ? ExitCode.fine : ExitCode.failure
         }
         guard status.isUp else {
-            workspace.output.line("There is no lab of mesh \(status.mesh); meshproof lab up makes it")
+            workspace.output.line(
+                "There is no lab of mesh \(status.mesh); meshproof lab up makes it")
             return ExitCode.failure
         }
         let ready = status.hosts.filter(\.isReady).count
         workspace.output.line(
-            style.bold("Lab of mesh \(status.mesh)") + "  \(ready) of \(Human.count(status.hosts.count, "host")) ready")
+            style.bold("Lab of mesh \(status.mesh)")
+                + "  \(ready) of \(Human.count(status.hosts.count, "host")) ready")
         var table = Table(["HOST", "ADDRESS", "SSHD", "SERVICES"], style)
         for host in status.hosts {
             let services = host.services.map { service in
-                let label = "\(service.name):\(service.port)" + (service.standIn ? " (stand-in)" : "")
+                let label =
+                    "\(service.name):\(service.port)" + (service.standIn ? " (stand-in)" : "")
                 return service.listening ? label : style.red("\(label) not listening")
             }
             table.add([
                 host.node, host.addresses.map(\.description).joined(separator: " "),
-                host.sshListening ? style.green("up") : style.red("down"), services.joined(separator: ", "),
+                host.sshListening ? style.green("up") : style.red("down"),
+                services.joined(separator: ", "),
             ])
             for note in host.notes { table.add(["", "", "", style.dim(note)]) }
         }

@@ -15,8 +15,10 @@ extension CommandTable {
         let workspace = try Workspace(invocation)
         let progress = workspace.progress()
         let report = try PlanRun(
-            workspace.topology, state: try workspace.state(writing: false), carrier: workspace.carrier(),
-            program: try NodeProgram.running(), settings: try workspace.settings(), progress: progress
+            workspace.topology, state: try workspace.state(writing: false),
+            carrier: workspace.carrier(),
+            program: try NodeProgram.running(), settings: try workspace.settings(),
+            progress: progress
         ).run()
         progress.end()
         if workspace.asJSON {
@@ -50,7 +52,9 @@ struct PlanView {
                 if let fix = node.fix { output.line("    fix: \(fix)") }
             } else if node.documentOnly {
                 output.line()
-                output.line("  \(style.bold(node.node))  new settings are noted; nothing changes in the kernel now")
+                output.line(
+                    "  \(style.bold(node.node))  new settings are noted; nothing changes in the kernel now"
+                )
             } else if !node.steps.isEmpty {
                 output.line()
                 output.line("  \(style.bold(node.node))  \(Human.count(node.steps.count, "step"))")
@@ -74,7 +78,8 @@ struct PlanView {
     private func mark(_ change: Change) -> String {
         switch change {
         case .deleteInterface, .removePeer, .removeAddress, .removeRoute: output.style.red("-")
-        case .updatePeer, .setListenPort, .setMTU, .setLinkGroup, .setPrivateKey: output.style.yellow("~")
+        case .updatePeer, .setListenPort, .setMTU, .setLinkGroup, .setPrivateKey:
+            output.style.yellow("~")
         default: output.style.green("+")
         }
     }

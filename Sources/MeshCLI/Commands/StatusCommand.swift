@@ -13,14 +13,20 @@ extension CommandTable {
             30 s by itself). Exit 0: all as it should be; 2: drift, or a peering is missing;
             1: a node could not be asked.
             """,
-        examples: ["meshproof status", "meshproof status --watch", "meshproof --lab status --json"],
-        options: Option.fleet + [Option("watch", help: "look again every two seconds, until Ctrl-C")]
+        examples: [
+            "meshproof status", "meshproof status --watch", "meshproof --lab status --json",
+        ],
+        options: Option.fleet + [
+            Option("watch", help: "look again every two seconds, until Ctrl-C")
+        ]
     ) { invocation in
         let workspace = try Workspace(invocation)
         let progress = workspace.progress()
         let run = StatusRun(
-            workspace.topology, state: try workspace.state(writing: false), carrier: workspace.carrier(),
-            settings: try workspace.settings(), progress: invocation.has("watch") ? NoProgress() : progress)
+            workspace.topology, state: try workspace.state(writing: false),
+            carrier: workspace.carrier(),
+            settings: try workspace.settings(),
+            progress: invocation.has("watch") ? NoProgress() : progress)
         while true {
             let report = try run.look()
             progress.end()
@@ -54,7 +60,8 @@ struct StatusView {
         let alive = report.peerings.filter { $0.state == .alive }.count
         output.line(
             style.bold("Mesh \(report.mesh)")
-                + "  \(Human.count(report.nodes.count, "node")), \(alive) of \(Human.count(report.peerings.count, "peering")) alive")
+                + "  \(Human.count(report.nodes.count, "node")), \(alive) of \(Human.count(report.peerings.count, "peering")) alive"
+        )
         output.line()
         nodes(report).lines(width: output.width).forEach(output.line)
         output.line()
@@ -67,12 +74,15 @@ struct StatusView {
             }
             for step in node.report?.drift ?? [] {
                 output.line()
-                output.line("  \(style.yellow("drift")) \(style.bold(node.node))  \(step.change.summary)")
+                output.line(
+                    "  \(style.yellow("drift")) \(style.bold(node.node))  \(step.change.summary)")
                 output.line("      \(style.dim(step.reason))")
             }
             if let back = node.report?.hello.rolledBack, back.at > report.at - 3600 {
                 output.line()
-                output.line("  \(style.yellow("↺")) \(style.bold(node.node))  took revision \(back.revision) back \(Human.age(report.at - back.at)) ago: \(back.reason)")
+                output.line(
+                    "  \(style.yellow("↺")) \(style.bold(node.node))  took revision \(back.revision) back \(Human.age(report.at - back.at)) ago: \(back.reason)"
+                )
             }
         }
     }
@@ -115,7 +125,8 @@ struct StatusView {
             let first = peering.ends.first
             table.add([
                 "\(peering.a) – \(peering.b)", state, ages.min().map { Human.age($0) } ?? "never",
-                first.map { Human.bytes($0.rxBytes) } ?? "–", first.map { Human.bytes($0.txBytes) } ?? "–",
+                first.map { Human.bytes($0.rxBytes) } ?? "–",
+                first.map { Human.bytes($0.txBytes) } ?? "–",
                 first?.endpoint?.description ?? "–",
             ])
         }

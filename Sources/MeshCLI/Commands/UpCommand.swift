@@ -14,14 +14,18 @@ extension CommandTable {
             """,
         examples: ["meshproof up", "meshproof --lab up", "meshproof up --parallel 8 --window 120"],
         options: Option.fleet + [
-            Option("window", value: "SECONDS", help: "after which nodes take an unconfirmed change back (default 60)")
+            Option(
+                "window", value: "SECONDS",
+                help: "after which nodes take an unconfirmed change back (default 60)")
         ]
     ) { invocation in
         let workspace = try Workspace(invocation)
         let progress = workspace.progress()
         let report = try UpRun(
-            workspace.topology, state: try workspace.state(writing: true), carrier: workspace.carrier(),
-            program: try NodeProgram.running(), settings: try workspace.settings(), progress: progress
+            workspace.topology, state: try workspace.state(writing: true),
+            carrier: workspace.carrier(),
+            program: try NodeProgram.running(), settings: try workspace.settings(),
+            progress: progress
         ).run()
         progress.end()
         if workspace.asJSON {
@@ -44,13 +48,22 @@ struct UpView {
         let bad = report.nodes.filter { $0.state == .failed || $0.state == .rolledBack }
         let seconds = "\(Human.tenth(report.seconds)) s"
         if !bad.isEmpty {
-            output.line(style.bold("Mesh \(report.mesh): \(Human.count(bad.count, "node")) of \(report.nodes.count) not as wanted (\(seconds))"))
+            output.line(
+                style.bold(
+                    "Mesh \(report.mesh): \(Human.count(bad.count, "node")) of \(report.nodes.count) not as wanted (\(seconds))"
+                ))
         } else if report.nodes.allSatisfy({ $0.state == .unchanged }) {
-            output.line(style.bold("Mesh \(report.mesh) is as it should be: no changes made (\(seconds))"))
+            output.line(
+                style.bold("Mesh \(report.mesh) is as it should be: no changes made (\(seconds))"))
         } else {
             let changed = report.nodes.filter { $0.state == .changed }.count
-            output.line(style.bold("Mesh \(report.mesh) stands: \(Human.count(report.stepCount, "step")) on \(Human.count(changed, "node")) in \(seconds)"))
-            output.line("  \(style.mark(report.handshakes == report.peerings)) \(report.handshakes) of \(report.peerings) peerings have shaken hands")
+            output.line(
+                style.bold(
+                    "Mesh \(report.mesh) stands: \(Human.count(report.stepCount, "step")) on \(Human.count(changed, "node")) in \(seconds)"
+                ))
+            output.line(
+                "  \(style.mark(report.handshakes == report.peerings)) \(report.handshakes) of \(report.peerings) peerings have shaken hands"
+            )
         }
         for node in bad {
             let mark = node.state == .rolledBack ? style.yellow("↺") : style.red("✗")
@@ -58,6 +71,10 @@ struct UpView {
             if let fix = node.fix { output.line("      fix: \(fix)") }
         }
         for line in report.waiting { output.line("  \(style.yellow("waiting")) \(line)") }
-        if bad.isEmpty { output.line("  next: meshproof status") } else { output.line("  then: meshproof up, again") }
+        if bad.isEmpty {
+            output.line("  next: meshproof status")
+        } else {
+            output.line("  then: meshproof up, again")
+        }
     }
 }

@@ -23,7 +23,8 @@ struct Workspace {
         topologyPath = invocation.values["topology"] ?? "topology.yaml"
         topology = try Workspace.read(topologyPath, errors)
         if entersLab && invocation.has("lab") {
-            try Lab(topology: topology, topologyPath: topologyPath).enter(arguments: CommandLine.arguments)
+            try Lab(topology: topology, topologyPath: topologyPath).enter(
+                arguments: CommandLine.arguments)
         }
     }
 
@@ -40,12 +41,14 @@ struct Workspace {
         let mesh = topology.mesh.name
         let folders: StateFolders
         if let labNames {
-            folders = StateFolders(state: labNames.state, keyFile: "\(labNames.root)/controller.kek")
+            folders = StateFolders(
+                state: labNames.state, keyFile: "\(labNames.root)/controller.kek")
         } else {
             folders = StateFolders.standard(mesh: mesh, state: invocation.values["state"])
         }
         let state = try ControllerState(
-            folders, mesh: mesh, passphraseFile: invocation.values["passphrase-file"], writing: writing)
+            folders, mesh: mesh, passphraseFile: invocation.values["passphrase-file"],
+            writing: writing)
         for line in (state.notice ?? "").split(separator: "\n") { errors.line("  \(line)") }
         return state
     }
@@ -98,7 +101,8 @@ struct Workspace {
         do { bytes = try Files.read(path, limit: 16 << 20) } catch {
             throw CommandFailure(
                 error.errno == ENOENT ? "there is no \(path)" : "\(error)",
-                fix: "meshproof init > topology.yaml, or name your file with -t", code: ExitCode.badTopology)
+                fix: "meshproof init > topology.yaml, or name your file with -t",
+                code: ExitCode.badTopology)
         }
         return TopologyFile.parse(bytes, name: path)
     }

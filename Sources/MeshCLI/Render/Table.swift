@@ -14,14 +14,17 @@ struct Table {
     /// The lines. The last column takes what is left of `width`, and is cut there.
     func lines(width: Int, indent: Int = 2) -> [String] {
         let all = [header] + rows
-        let widths = header.indices.map { column in all.map { Table.visible($0[column]) }.max() ?? 0 }
+        let widths = header.indices.map { column in all.map { Table.visible($0[column]) }.max() ?? 0
+        }
         return all.enumerated().map { number, row in
             var line = String(repeating: " ", count: indent)
             for (column, cell) in row.enumerated() {
                 if column == row.count - 1 {
                     line += cell
                 } else {
-                    line += cell + String(repeating: " ", count: widths[column] - Table.visible(cell) + 2)
+                    line +=
+                        cell
+                        + String(repeating: " ", count: widths[column] - Table.visible(cell) + 2)
                 }
             }
             return number == 0 ? style.dim(line) : line

@@ -21,7 +21,9 @@ struct Option: Sendable {
     /// Options that every command takes.
     static let common: [Option] = [
         Option("topology", "t", value: "FILE", help: "the topology (default ./topology.yaml)"),
-        Option("state", value: "DIR", help: "the controller's state (default ~/.local/state/meshproof/MESH)"),
+        Option(
+            "state", value: "DIR",
+            help: "the controller's state (default ~/.local/state/meshproof/MESH)"),
         Option("lab", help: "act on the rehearsal that lab up made, not on real machines"),
         Option("json", help: "print the result as JSON"),
         Option("quiet", "q", help: "no progress"),
@@ -31,9 +33,12 @@ struct Option: Sendable {
 
     /// Options of commands that talk to nodes.
     static let fleet: [Option] = [
-        Option("timeout", value: "SECONDS", help: "how long one request to a node may take (default 20)"),
+        Option(
+            "timeout", value: "SECONDS",
+            help: "how long one request to a node may take (default 20)"),
         Option("parallel", value: "N", help: "nodes worked on at the same time (default 32)"),
-        Option("passphrase-file", value: "FILE", help: "unlock the state with the passphrase in FILE"),
+        Option(
+            "passphrase-file", value: "FILE", help: "unlock the state with the passphrase in FILE"),
     ]
 }
 

@@ -7,7 +7,8 @@ struct Invocation: Sendable {
     func has(_ name: String) -> Bool { values[name] != nil }
 
     /// The number given for an option, or `standard`.
-    func seconds(_ name: String, _ standard: Double, in range: ClosedRange<Double>) throws -> Double {
+    func seconds(_ name: String, _ standard: Double, in range: ClosedRange<Double>) throws -> Double
+    {
         guard let text = values[name] else { return standard }
         guard let number = Double(text), range.contains(number) else {
             throw CommandFailure(
@@ -40,7 +41,9 @@ struct Invocation: Sendable {
             if onlyOperands || argument == "-" || !argument.hasPrefix("-") {
                 invocation.operands.append(argument)
                 let operands = invocation.operands
-                if operands.count == 2 && operands[0] == command.passesThrough { onlyOperands = true }
+                if operands.count == 2 && operands[0] == command.passesThrough {
+                    onlyOperands = true
+                }
                 continue
             }
             if argument == "--" {

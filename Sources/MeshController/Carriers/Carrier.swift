@@ -48,12 +48,15 @@ public struct NodeCarrier: Carrier {
     }
 
     /// Opens a new connection to a node by the carrier that its `connect` names.
-    public func connect(to node: Node, timeout: Double) throws(ControllerError) -> any CarrierSession {
+    public func connect(to node: Node, timeout: Double) throws(ControllerError)
+        -> any CarrierSession
+    {
         switch node.connect {
         case .local: return try local.connect(to: node, timeout: timeout)
         case .ssh: return try ssh.connect(to: node, timeout: timeout)
         case nil:
-            throw ControllerError(.usage, "\(node.name) is unmanaged: there is no way to log in to it")
+            throw ControllerError(
+                .usage, "\(node.name) is unmanaged: there is no way to log in to it")
         }
     }
 }

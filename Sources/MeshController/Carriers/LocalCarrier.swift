@@ -10,7 +10,9 @@ public struct LocalCarrier: Carrier {
     public init() {}
 
     /// Needs no connection, only root. *Throws:* ``ControllerError`` `authentication`.
-    public func connect(to node: Node, timeout: Double) throws(ControllerError) -> any CarrierSession {
+    public func connect(to node: Node, timeout: Double) throws(ControllerError)
+        -> any CarrierSession
+    {
         if geteuid() != 0 {
             throw ControllerError(
                 .authentication, "\(node.name) is this machine, and configuring it needs root",

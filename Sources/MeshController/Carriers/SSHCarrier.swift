@@ -13,7 +13,9 @@ public struct SSHCarrier: Carrier {
 
     /// Connects, checks the host's key and logs in. *Throws:* ``ControllerError`` `hostKey`, `authentication`,
     /// `unreachable`, `timeout`.
-    public func connect(to node: Node, timeout: Double) throws(ControllerError) -> any CarrierSession {
+    public func connect(to node: Node, timeout: Double) throws(ControllerError)
+        -> any CarrierSession
+    {
         guard case .ssh(let user, let host, let port) = node.connect else {
             throw ControllerError(.usage, "\(node.name) is not reached over SSH")
         }
@@ -37,7 +39,9 @@ private final class SSHCarrierSession: CarrierSession, @unchecked Sendable {
     var description: String { "ssh \(client.facts.user)@\(client.facts.host)" }
 
     func run(_ command: String, timeout: Double) throws(ControllerError) -> CommandResult {
-        do { return try client.run(asRoot(command), timeout: timeout) } catch { throw ControllerError(error) }
+        do { return try client.run(asRoot(command), timeout: timeout) } catch {
+            throw ControllerError(error)
+        }
     }
 
     func upload(
@@ -45,19 +49,25 @@ private final class SSHCarrierSession: CarrierSession, @unchecked Sendable {
         progress: @escaping (Int, Int) -> Void
     ) throws(ControllerError) -> CommandResult {
         do {
-            return try client.upload(fileAt: path, to: asRoot(command), stall: timeout, progress: progress)
+            return try client.upload(
+                fileAt: path, to: asRoot(command), stall: timeout, progress: progress)
         } catch { throw ControllerError(error) }
     }
 
     func open(_ command: String) throws(ControllerError) -> any ByteStream {
-        do { return SSHByteStream(try client.open(asRoot(command))) } catch { throw ControllerError(error) }
+        do { return SSHByteStream(try client.open(asRoot(command))) } catch {
+            throw ControllerError(error)
+        }
     }
 
     /// One shell, whatever the login shell is, and sudo without a prompt where we are not root.
     private func asRoot(_ command: String) -> String {
-        let quoted = "'" + command.split(separator: "'", omittingEmptySubsequences: false)
+        let quoted =
+            "'"
+            + command.split(separator: "'", omittingEmptySubsequences: false)
             .joined(separator: "'\\''") + "'"
-        return client.facts.user == "root" ? "exec /bin/sh -c \(quoted)" : "exec sudo -n /bin/sh -c \(quoted)"
+        return client.facts.user == "root"
+            ? "exec /bin/sh -c \(quoted)" : "exec sudo -n /bin/sh -c \(quoted)"
     }
 }
 

@@ -24,12 +24,14 @@ public final class NodeConnection: Sendable {
         }
         if hello.version != ProtocolVersion.current {
             throw ControllerError(
-                .agent, "the agent speaks protocol \(hello.version), this program \(ProtocolVersion.current)",
+                .agent,
+                "the agent speaks protocol \(hello.version), this program \(ProtocolVersion.current)",
                 hint: "run meshproof up, which brings the same version to every node")
         }
         if hello.node != node || (meshID != nil && hello.meshID != meshID) {
             throw ControllerError(
-                .agent, "the agent there is node \(hello.node) of mesh id \(hello.meshID), not \(node)",
+                .agent,
+                "the agent there is node \(hello.node) of mesh id \(hello.meshID), not \(node)",
                 hint: "check connect: in the topology; two nodes may have been mixed up")
         }
         self.hello = hello
@@ -43,7 +45,9 @@ public final class NodeConnection: Sendable {
     /// What the kernel says on the node now.
     public func observe() throws(ControllerError) -> NodeReport {
         let answer = try ask(.observe)
-        guard case .observed(let report) = answer else { throw Self.unexpected(answer, to: "observe") }
+        guard case .observed(let report) = answer else {
+            throw Self.unexpected(answer, to: "observe")
+        }
         return report
     }
 
@@ -107,7 +111,9 @@ public final class NodeConnection: Sendable {
             try stream.write(try FrameReader.frame(try Wire.encode(request)), deadline: deadline)
             var reader = FrameReader()
             while true {
-                if let frame = try reader.next() { return try Wire.decode(Response.self, from: frame) }
+                if let frame = try reader.next() {
+                    return try Wire.decode(Response.self, from: frame)
+                }
                 let bytes = try stream.read(deadline: deadline)
                 if bytes.isEmpty {
                     let said = stream.errorText
@@ -133,7 +139,8 @@ public final class NodeConnection: Sendable {
         switch refusal.code {
         case .applyFailed: return ControllerError(.apply, refusal.message)
         case .otherController, .notEnrolled: return ControllerError(.enroll, refusal.message)
-        default: return ControllerError(.agent, "the agent refused to \(request): \(refusal.message)")
+        default:
+            return ControllerError(.agent, "the agent refused to \(request): \(refusal.message)")
         }
     }
 }

@@ -42,9 +42,12 @@ final class NodeContact: Sendable {
             throw NodeContact.noRoot(node, answer.errorText)
         }
         probe = NodeProbe.parse(answer.text)
-        if probe.uid != 0 { throw NodeContact.noRoot(node, "uid is \(probe.uid.map(String.init) ?? "unknown")") }
+        if probe.uid != 0 {
+            throw NodeContact.noRoot(node, "uid is \(probe.uid.map(String.init) ?? "unknown")")
+        }
         if probe.system != "Linux" {
-            throw ControllerError(.install, "\(node.name) runs \(probe.system); meshproof's agent needs Linux")
+            throw ControllerError(
+                .install, "\(node.name) runs \(probe.system); meshproof's agent needs Linux")
         }
     }
 
@@ -72,9 +75,11 @@ final class NodeContact: Sendable {
             fileAt: program.path, to: command, timeout: max(timeout, 300), progress: progress)
         if !result.status.isSuccess {
             throw ControllerError(
-                .install, "the program does not run on \(node.name): \(result.errorText.trimmedLine)",
+                .install,
+                "the program does not run on \(node.name): \(result.errorText.trimmedLine)",
                 hint: result.errorText.contains("shared librar")
-                    ? "build with scripts/build, which needs only libmnl0 and OpenSSH's libraries on a node" : nil)
+                    ? "build with scripts/build, which needs only libmnl0 and OpenSSH's libraries on a node"
+                    : nil)
         }
         return true
     }
@@ -82,7 +87,8 @@ final class NodeContact: Sendable {
     /// Makes the node's keys, pins the controller's key and starts the agent.
     func enroll(_ identity: MeshIdentity) throws(ControllerError) -> Enrollment {
         let command = [
-            NodeProgram.installedPath, "node", "enroll", "--mesh", identity.mesh, "--mesh-id", identity.meshID,
+            NodeProgram.installedPath, "node", "enroll", "--mesh", identity.mesh, "--mesh-id",
+            identity.meshID,
             "--node", node.name, "--controller-key", identity.controllerKey.description,
         ].joined(separator: " ")
         let result = try session.run(command, timeout: max(timeout, 30))
@@ -93,7 +99,8 @@ final class NodeContact: Sendable {
         // Start-up files of the login shell may have said something first.
         let answer = result.text.split(whereSeparator: \.isNewline).last { $0.hasPrefix("{") } ?? ""
         do { return try Wire.decode(Enrollment.self, from: Array(answer.utf8)) } catch {
-            throw ControllerError(.enroll, "\(node.name) answered enrolment with something else: \(error.message)")
+            throw ControllerError(
+                .enroll, "\(node.name) answered enrolment with something else: \(error.message)")
         }
     }
 
@@ -107,15 +114,18 @@ final class NodeContact: Sendable {
         meshID: String, mesh: String, timeout: Double
     ) throws(ControllerError) -> NodeConnection {
         let fresh = try carrier.connect(to: node, timeout: timeout)
-        return try NodeContact.talk(to: node, over: fresh, meshID: meshID, mesh: mesh, timeout: timeout)
+        return try NodeContact.talk(
+            to: node, over: fresh, meshID: meshID, mesh: mesh, timeout: timeout)
     }
 
     private static func talk(
-        to node: Node, over session: any CarrierSession, meshID: String?, mesh: String, timeout: Double
+        to node: Node, over session: any CarrierSession, meshID: String?, mesh: String,
+        timeout: Double
     ) throws(ControllerError) -> NodeConnection {
         let stream = try session.open("\(NodeProgram.installedPath) node bridge --mesh \(mesh)")
         return try NodeConnection(
-            over: OwnedStream(stream, of: session), node: node.name, meshID: meshID, timeout: timeout)
+            over: OwnedStream(stream, of: session), node: node.name, meshID: meshID,
+            timeout: timeout)
     }
 
     private static func noRoot(_ node: Node, _ said: String) -> ControllerError {
@@ -135,7 +145,9 @@ private final class OwnedStream: ByteStream {
         self.session = session
     }
 
-    func read(deadline: Double) throws(ControllerError) -> [UInt8] { try stream.read(deadline: deadline) }
+    func read(deadline: Double) throws(ControllerError) -> [UInt8] {
+        try stream.read(deadline: deadline)
+    }
     func write(_ bytes: [UInt8], deadline: Double) throws(ControllerError) {
         try stream.write(bytes, deadline: deadline)
     }

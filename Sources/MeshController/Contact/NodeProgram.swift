@@ -21,7 +21,8 @@ public struct NodeProgram: Sendable {
         if length <= 0 { throw ControllerError(.state, "cannot tell which file this program is") }
         let path = String(decoding: buffer[..<length], as: UTF8.self)
         do {
-            return NodeProgram(path: path, digest: try Digests.sha256(file: path), machine: machine())
+            return NodeProgram(
+                path: path, digest: try Digests.sha256(file: path), machine: machine())
         } catch { throw ControllerError(.state, "cannot read this program: \(error)") }
     }
 

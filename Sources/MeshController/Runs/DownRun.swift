@@ -51,7 +51,8 @@ public struct DownRun: Sendable {
     public func run() throws(ControllerError) -> DownReport {
         let nodes = topology.nodes.filter(\.managed) + (try state.formerNodes(besides: topology))
         let fleet = Fleet(parallel: settings.parallel, progress: progress)
-        let removed = try fleet.phase("removing", nodes, name: \.name) { node throws(ControllerError) in
+        let removed = try fleet.phase("removing", nodes, name: \.name) {
+            node throws(ControllerError) in
             try remove(node)
         }
         for (name, removal) in removed.results where removal.left.isEmpty { try state.forget(name) }
@@ -70,29 +71,39 @@ public struct DownRun: Sendable {
         let mesh = topology.mesh.name
         let contact = try NodeContact(node, mesh: mesh, by: carrier, timeout: settings.timeout)
         let report = try leave(contact, mesh: mesh)
-        let sweep = try contact.session.run(DownRun.sweepCommand(mesh: mesh), timeout: settings.timeout)
+        let sweep = try contact.session.run(
+            DownRun.sweepCommand(mesh: mesh), timeout: settings.timeout)
         let found = sweep.text.split(whereSeparator: \.isNewline).map(String.init)
         let left = report.left + found.filter { !report.left.contains($0) }
         progress.finished(
             node.name,
-            left.isEmpty ? "clean: \(report.removed.count) things removed, none left" : "left: \(left.joined(separator: ", "))",
+            left.isEmpty
+                ? "clean: \(report.removed.count) things removed, none left"
+                : "left: \(left.joined(separator: ", "))",
             good: left.isEmpty)
         return DownReport.NodeRemoval(node: node.name, removed: report.removed, left: left)
     }
 
     /// Asks the agent; where none answers, the program itself; where there is none either, there is nothing to remove.
-    private func leave(_ contact: NodeContact, mesh: String) throws(ControllerError) -> RemovalReport {
-        if contact.probe.hasSocket, let agent = try? contact.agent(meshID: state.knownMeshID, mesh: mesh) {
+    private func leave(_ contact: NodeContact, mesh: String) throws(ControllerError)
+        -> RemovalReport
+    {
+        if contact.probe.hasSocket,
+            let agent = try? contact.agent(meshID: state.knownMeshID, mesh: mesh)
+        {
             return try agent.down()
         }
         if contact.probe.digest == nil { return RemovalReport(removed: [], left: []) }
         let result = try contact.session.run(
-            "\(NodeProgram.installedPath) node leave --mesh \(mesh)", timeout: max(settings.timeout, 30))
+            "\(NodeProgram.installedPath) node leave --mesh \(mesh)",
+            timeout: max(settings.timeout, 30))
         guard result.status.isSuccess else {
-            throw ControllerError(.leftOver, "\(contact.node.name): \(result.errorText.trimmedLine)")
+            throw ControllerError(
+                .leftOver, "\(contact.node.name): \(result.errorText.trimmedLine)")
         }
         do { return try Wire.decode(RemovalReport.self, from: result.output) } catch {
-            throw ControllerError(.leftOver, "\(contact.node.name) answered with something else: \(error.message)")
+            throw ControllerError(
+                .leftOver, "\(contact.node.name) answered with something else: \(error.message)")
         }
     }
 

@@ -65,13 +65,17 @@ public struct PlanRun: Sendable {
     public func run() throws(ControllerError) -> PlanReport {
         let fleet = Fleet(parallel: settings.parallel, progress: progress)
         let managed = topology.nodes.filter(\.managed)
-        let looks = try fleet.phase("looking", managed, name: \.name) { node throws(ControllerError) in
+        let looks = try fleet.phase("looking", managed, name: \.name) {
+            node throws(ControllerError) in
             try look(at: node)
         }
         let design = try design(hellos: looks.results.compactMapValues { $0.report?.hello })
-        let plans = try fleet.phase("planning", managed.filter { looks.results[$0.name] != nil }, name: \.name) {
+        let plans = try fleet.phase(
+            "planning", managed.filter { looks.results[$0.name] != nil }, name: \.name
+        ) {
             node throws(ControllerError) in
-            guard let look = looks.results[node.name], let document = design.documents[node.name] else {
+            guard let look = looks.results[node.name], let document = design.documents[node.name]
+            else {
                 return PlanReport.NodePlan(node: node.name, steps: [], documentOnly: false)
             }
             return try plan(node, look, document)
@@ -80,7 +84,8 @@ public struct PlanRun: Sendable {
             if let plan = plans.results[node.name] { return plan }
             let error = looks.failures[node.name] ?? plans.failures[node.name]
             return PlanReport.NodePlan(
-                node: node.name, steps: [], documentOnly: false, error: error?.message ?? "not asked",
+                node: node.name, steps: [], documentOnly: false,
+                error: error?.message ?? "not asked",
                 fix: error?.hint)
         }
         let unmanaged = Set(topology.nodes.filter { !$0.managed }.map(\.name))
@@ -97,13 +102,17 @@ public struct PlanRun: Sendable {
         var look = Look(contact: contact, bootstrap: [], connection: nil, report: nil)
         let hasAgent = contact.probe.isEnrolled && contact.probe.hasSocket
         if contact.probe.digest != program.digest {
-            let reason = contact.probe.digest == nil ? "no meshproof on the node" : "another build is installed"
-            look.bootstrap.append(PlanStep(.installBinary(version: ProgramVersion.current), reason: reason))
+            let reason =
+                contact.probe.digest == nil
+                ? "no meshproof on the node" : "another build is installed"
+            look.bootstrap.append(
+                PlanStep(.installBinary(version: ProgramVersion.current), reason: reason))
         }
         if !contact.probe.isEnrolled {
             look.bootstrap.append(PlanStep(.enroll, reason: "the node is new to mesh \(mesh)"))
         }
-        guard hasAgent, let connection = try? contact.agent(meshID: state.knownMeshID, mesh: mesh) else {
+        guard hasAgent, let connection = try? contact.agent(meshID: state.knownMeshID, mesh: mesh)
+        else {
             look.bootstrap.append(PlanStep(.startAgent, reason: "no agent answers on the node"))
             return look
         }
@@ -135,7 +144,8 @@ public struct PlanRun: Sendable {
         var steps = look.bootstrap
         guard let connection = look.connection, let report = look.report else {
             steps += Differ.plan(
-                mesh: document.mesh, desired: document.interfaces, observed: .bare, now: Clocks.wall())
+                mesh: document.mesh, desired: document.interfaces, observed: .bare,
+                now: Clocks.wall())
             return PlanReport.NodePlan(node: node.name, steps: steps, documentOnly: false)
         }
         steps += try connection.preview(document)

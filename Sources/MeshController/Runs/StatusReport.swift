@@ -79,7 +79,8 @@ public struct StatusReport: Codable, Sendable {
 
     /// Puts the nodes' reports together. Pure.
     static func make(
-        _ topology: Topology, reports: [String: NodeReport], failures: [String: (String, String?)], now: Double
+        _ topology: Topology, reports: [String: NodeReport], failures: [String: (String, String?)],
+        now: Double
     ) -> StatusReport {
         let nodes = topology.nodes.filter(\.managed).map { node in
             NodeStatus(
@@ -92,7 +93,8 @@ public struct StatusReport: Codable, Sendable {
             let seen = ends[pair] ?? []
             let asked = [pair.a, pair.b].filter { managed.contains($0) && reports[$0] != nil }
             return PeeringStatus(
-                a: pair.a, b: pair.b, state: state(seen, asked: asked.count, pair, managed), ends: seen)
+                a: pair.a, b: pair.b, state: state(seen, asked: asked.count, pair, managed),
+                ends: seen)
         }
         return StatusReport(mesh: topology.mesh.name, at: now, nodes: nodes, peerings: peerings)
     }
@@ -101,7 +103,9 @@ public struct StatusReport: Codable, Sendable {
         _ ends: [End], asked: Int, _ pair: MeshModel.Peering, _ managed: Set<String>
     ) -> PeeringStatus.State {
         if ends.contains(where: { ($0.handshakeAge ?? .infinity) <= 180 }) { return .alive }
-        if ends.isEmpty && !(managed.contains(pair.a) && managed.contains(pair.b)) { return .waiting }
+        if ends.isEmpty && !(managed.contains(pair.a) && managed.contains(pair.b)) {
+            return .waiting
+        }
         return ends.count < asked || ends.isEmpty ? .missing : .idle
     }
 
@@ -111,11 +115,15 @@ public struct StatusReport: Codable, Sendable {
         var ends: [MeshModel.Peering: [End]] = [:]
         for (name, report) in reports.sorted(by: { $0.key < $1.key }) {
             for wanted in report.document?.interfaces ?? [] {
-                guard let interface = report.observed.interfaces.first(where: { $0.name == wanted.name }),
+                guard
+                    let interface = report.observed.interfaces.first(where: {
+                        $0.name == wanted.name
+                    }),
                     let device = interface.device
                 else { continue }
                 let peers = Dictionary(
-                    device.peers.map { ($0.publicKey, $0) }, uniquingKeysWith: { first, _ in first })
+                    device.peers.map { ($0.publicKey, $0) }, uniquingKeysWith: { first, _ in first }
+                )
                 for peer in wanted.peers {
                     guard let found = peers[peer.publicKey] else { continue }
                     ends[MeshModel.Peering(name, peer.node), default: []].append(
@@ -128,7 +136,9 @@ public struct StatusReport: Codable, Sendable {
 }
 
 extension StatusReport.End {
-    fileprivate init(_ node: String, _ interface: ObservedInterface, _ peer: ObservedPeer, now: Double) {
+    fileprivate init(
+        _ node: String, _ interface: ObservedInterface, _ peer: ObservedPeer, now: Double
+    ) {
         self.init(
             node: node, interface: interface.name, backend: interface.kind.label,
             endpoint: peer.endpoint,

@@ -46,7 +46,8 @@ public final class StatusRun: Sendable {
             node, mesh: topology.mesh.name, by: carrier, timeout: settings.timeout)
         if !contact.probe.isEnrolled {
             throw ControllerError(
-                .enroll, "\(node.name) is not part of mesh \(topology.mesh.name) yet", hint: "run meshproof up")
+                .enroll, "\(node.name) is not part of mesh \(topology.mesh.name) yet",
+                hint: "run meshproof up")
         }
         let connection = try contact.agent(meshID: meshID, mesh: topology.mesh.name)
         let report = try connection.observe()

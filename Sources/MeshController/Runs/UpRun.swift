@@ -69,15 +69,20 @@ public struct UpRun: Sendable {
             if document.wantsTheSame(as: member.report.document) && member.report.drift.isEmpty
                 && member.report.hello.unconfirmed == nil
             {
-                outcomes.unchanged(member.name, bootstrap: member.bootstrap, revision: member.report.hello.revision)
-                progress.finished(member.name, "unchanged, revision \(member.report.hello.revision)", good: true)
+                outcomes.unchanged(
+                    member.name, bootstrap: member.bootstrap, revision: member.report.hello.revision
+                )
+                progress.finished(
+                    member.name, "unchanged, revision \(member.report.hello.revision)", good: true)
             } else {
                 changes.append(Change(member: member, document: document))
             }
         }
         let revisions = try state.nextRevisions(
             above: Dictionary(
-                uniqueKeysWithValues: changes.map { ($0.name, $0.member.report.hello.highestRevision) }))
+                uniqueKeysWithValues: changes.map {
+                    ($0.name, $0.member.report.hello.highestRevision)
+                }))
         for index in changes.indices {
             changes[index].document.revision = revisions[changes[index].name] ?? 0
         }
@@ -95,19 +100,25 @@ public struct UpRun: Sendable {
     // MARK: Contact
 
     private func contact(_ node: Node, identity: MeshIdentity) throws(ControllerError) -> Member {
-        let contact = try NodeContact(node, mesh: identity.mesh, by: carrier, timeout: settings.timeout)
+        let contact = try NodeContact(
+            node, mesh: identity.mesh, by: carrier, timeout: settings.timeout)
         var bootstrap: [PlanStep] = []
         let progress = progress
         let percent = Mutex(-1)
-        if try contact.install(program, progress: { sent, total in
-            let now = sent * 100 / max(total, 1)
-            let isNews = percent.withLock { last in
-                defer { last = now }
-                return last != now
-            }
-            if isNews { progress.working(node.name, "installing \(now) %") }
-        }) {
-            let had = contact.probe.digest == nil ? "no meshproof on the node" : "another build is installed"
+        if try contact.install(
+            program,
+            progress: { sent, total in
+                let now = sent * 100 / max(total, 1)
+                let isNews = percent.withLock { last in
+                    defer { last = now }
+                    return last != now
+                }
+                if isNews { progress.working(node.name, "installing \(now) %") }
+            })
+        {
+            let had =
+                contact.probe.digest == nil
+                ? "no meshproof on the node" : "another build is installed"
             bootstrap.append(PlanStep(.installBinary(version: ProgramVersion.current), reason: had))
         }
         if !bootstrap.isEmpty || !contact.probe.isEnrolled || !contact.probe.hasSocket {
@@ -158,33 +169,41 @@ public struct UpRun: Sendable {
         let state = state
         let window = settings.window
 
-        let staged = try fleet.phase("staging", changes, name: \.name) { change throws(ControllerError) in
-            let connection = try change.member.contact.agent(meshID: identity.meshID, mesh: identity.mesh)
+        let staged = try fleet.phase("staging", changes, name: \.name) {
+            change throws(ControllerError) in
+            let connection = try change.member.contact.agent(
+                meshID: identity.meshID, mesh: identity.mesh)
             _ = try connection.stage(
-                try state.sign(change.document), presharedKeys: try state.presharedKeys(in: change.document))
+                try state.sign(change.document),
+                presharedKeys: try state.presharedKeys(in: change.document))
             return connection
         }
         outcomes.fail(staged.failures)
 
         let ready = changes.filter { staged.results[$0.name] != nil }
         let deadline = Clocks.monotonic() + window
-        let committed = try fleet.phase("applying", ready, name: \.name) { change throws(ControllerError) in
+        let committed = try fleet.phase("applying", ready, name: \.name) {
+            change throws(ControllerError) in
             try commit(change, over: staged.results[change.name], window: window)
         }
         outcomes.fail(committed.failures)
 
         let done = ready.filter { committed.results[$0.name] != nil }
         let confirmTimeout = min(settings.timeout, max(2, window / 2))
-        let reached = try fleet.phase("confirming", done, name: \.name) { change throws(ControllerError) in
+        let reached = try fleet.phase("confirming", done, name: \.name) {
+            change throws(ControllerError) in
             try reconnect(change, timeout: confirmTimeout)
         }
         let cutOff = reached.failures.filter { $0.value.code == .cutOff }
         outcomes.fail(reached.failures.filter { $0.value.code != .cutOff })
         if !cutOff.isEmpty {
-            try takeBack(done, reached: reached.results, lost: cutOff, deadline: deadline, into: &outcomes)
+            try takeBack(
+                done, reached: reached.results, lost: cutOff, deadline: deadline, into: &outcomes)
             return
         }
-        let confirmed = try fleet.phase("confirming", done.filter { reached.results[$0.name] != nil }, name: \.name) {
+        let confirmed = try fleet.phase(
+            "confirming", done.filter { reached.results[$0.name] != nil }, name: \.name
+        ) {
             change throws(ControllerError) in
             try reached.results[change.name]?.confirm(revision: change.document.revision)
         }
@@ -193,7 +212,8 @@ public struct UpRun: Sendable {
             let steps = change.member.bootstrap + (committed.results[change.name] ?? [])
             outcomes.changed(change.name, steps: steps, revision: change.document.revision)
             progress.finished(
-                change.name, "\(steps.count) steps, revision \(change.document.revision)", good: true)
+                change.name, "\(steps.count) steps, revision \(change.document.revision)",
+                good: true)
         }
     }
 
@@ -215,7 +235,9 @@ public struct UpRun: Sendable {
     ///
     /// *Throws:* ``ControllerError`` `cutOff` where there is no way to the node any more; another where there is, and
     /// the agent has not got the change.
-    private func reconnect(_ change: Change, timeout: Double) throws(ControllerError) -> NodeConnection {
+    private func reconnect(_ change: Change, timeout: Double) throws(ControllerError)
+        -> NodeConnection
+    {
         let connection: NodeConnection
         do throws(ControllerError) {
             connection = try change.member.contact.freshAgent(
@@ -229,7 +251,8 @@ public struct UpRun: Sendable {
         }
         if connection.hello.unconfirmed == change.document.revision { return connection }
         if connection.hello.rolledBack?.revision == change.document.revision {
-            throw ControllerError(.cutOff, "the node took the change back before it could be confirmed")
+            throw ControllerError(
+                .cutOff, "the node took the change back before it could be confirmed")
         }
         throw ControllerError(
             .apply, "the node has not taken the change", hint: "run meshproof up again")
@@ -242,7 +265,9 @@ public struct UpRun: Sendable {
     ) throws(ControllerError) {
         let names = lost.keys.sorted().joined(separator: ", ")
         progress.note("cut off from \(names): the change is being taken back everywhere")
-        let back = try fleet.phase("going back", done.filter { reached[$0.name] != nil }, name: \.name) {
+        let back = try fleet.phase(
+            "going back", done.filter { reached[$0.name] != nil }, name: \.name
+        ) {
             change throws(ControllerError) in
             try reached[change.name]?.rollback(revision: change.document.revision)
         }
@@ -251,7 +276,9 @@ public struct UpRun: Sendable {
             outcomes.rolledBack(
                 change.name, revision: change.member.report.hello.revision,
                 reason: "taken back because \(names) was cut off by the same change")
-            progress.finished(change.name, "went back to revision \(change.member.report.hello.revision)", good: false)
+            progress.finished(
+                change.name, "went back to revision \(change.member.report.hello.revision)",
+                good: false)
         }
         let waiting = done.filter { lost[$0.name] != nil }
         let found = try fleet.phase("waiting for it to go back by itself", waiting, name: \.name) {
@@ -265,21 +292,27 @@ public struct UpRun: Sendable {
                 change.name, revision: hello.revision,
                 reason: "the change cut the controller off; the node took it back by itself")
             progress.finished(
-                change.name, "took the change back by itself, revision \(hello.revision)", good: false)
+                change.name, "took the change back by itself, revision \(hello.revision)",
+                good: false)
         }
     }
 
-    private func awaitOwnRollback(_ change: Change, until deadline: Double) throws(ControllerError) -> NodeHello {
+    private func awaitOwnRollback(_ change: Change, until deadline: Double) throws(ControllerError)
+        -> NodeHello
+    {
         while Clocks.monotonic() < deadline {
             Clocks.sleep(1)
-            guard let connection = try? change.member.contact.freshAgent(
-                meshID: state.identity.meshID, mesh: state.identity.mesh, timeout: 3)
+            guard
+                let connection = try? change.member.contact.freshAgent(
+                    meshID: state.identity.meshID, mesh: state.identity.mesh, timeout: 3)
             else { continue }
             if connection.hello.unconfirmed == nil { return connection.hello }
         }
         throw ControllerError(
             .cutOff, "\(change.name) could not be reached again within the window",
-            hint: "the node goes back when its window ends; look at it from its console if it stays away")
+            hint:
+                "the node goes back when its window ends; look at it from its console if it stays away"
+        )
     }
 
     // MARK: Handshakes
@@ -292,7 +325,8 @@ public struct UpRun: Sendable {
         let wanted = topology.peerings().filter { names.contains($0.a) && names.contains($0.b) }
         if wanted.isEmpty || !anyChange { return (wanted.count, wanted.count) }
         let identity = state.identity
-        let nudged = try fleet.phase("shaking hands", members, name: \.name) { member throws(ControllerError) in
+        let nudged = try fleet.phase("shaking hands", members, name: \.name) {
+            member throws(ControllerError) in
             let connection = try member.contact.agent(meshID: identity.meshID, mesh: identity.mesh)
             try connection.nudge()
             return connection
@@ -301,7 +335,9 @@ public struct UpRun: Sendable {
         var alive: Set<Peering> = []
         while alive.count < wanted.count && Clocks.monotonic() < deadline {
             Clocks.sleep(0.25)
-            let seen = try fleet.phase("shaking hands", members.filter { nudged.results[$0.name] != nil }, name: \.name) {
+            let seen = try fleet.phase(
+                "shaking hands", members.filter { nudged.results[$0.name] != nil }, name: \.name
+            ) {
                 member throws(ControllerError) in
                 try nudged.results[member.name]?.observe()
             }
@@ -322,7 +358,8 @@ extension NodeReport {
             (document?.interfaces ?? []).flatMap(\.peers).map { ($0.publicKey, $0.node) },
             uniquingKeysWith: { first, _ in first })
         return observed.interfaces.flatMap { $0.device?.peers ?? [] }.compactMap { peer in
-            guard peer.lastHandshake > 0, now - peer.lastHandshake <= 180, let other = names[peer.publicKey]
+            guard peer.lastHandshake > 0, now - peer.lastHandshake <= 180,
+                let other = names[peer.publicKey]
             else { return nil }
             return Peering(node, other)
         }
@@ -348,22 +385,27 @@ private struct Outcomes {
     mutating func fail(_ failures: [String: ControllerError]) {
         for (name, error) in failures {
             byName[name] = UpReport.Outcome(
-                node: name, state: .failed, revision: 0, steps: [], error: error.message, fix: error.hint)
+                node: name, state: .failed, revision: 0, steps: [], error: error.message,
+                fix: error.hint)
         }
     }
 
     mutating func unchanged(_ name: String, bootstrap: [PlanStep], revision: UInt64) {
         byName[name] = UpReport.Outcome(
-            node: name, state: bootstrap.isEmpty ? .unchanged : .changed, revision: revision, steps: bootstrap)
+            node: name, state: bootstrap.isEmpty ? .unchanged : .changed, revision: revision,
+            steps: bootstrap)
     }
 
     mutating func changed(_ name: String, steps: [PlanStep], revision: UInt64) {
-        byName[name] = UpReport.Outcome(node: name, state: .changed, revision: revision, steps: steps)
+        byName[name] = UpReport.Outcome(
+            node: name, state: .changed, revision: revision, steps: steps)
     }
 
     mutating func rolledBack(_ name: String, revision: UInt64, reason: String) {
         byName[name] = UpReport.Outcome(
             node: name, state: .rolledBack, revision: revision, steps: [], error: reason,
-            fix: "look at the plan for what touches routes and networks, mend the topology, run up again")
+            fix:
+                "look at the plan for what touches routes and networks, mend the topology, run up again"
+        )
     }
 }

@@ -218,7 +218,9 @@ public final class ControllerState: Sendable {
                 keys, width: PresharedKeys.width, names: missing.map(sealName))
             var entries: [Peering: PresharedKeyRegistry.Entry] = [:]
             for (index, pair) in missing.enumerated() {
-                guard let key = SecretSlice(keys, width: PresharedKeys.width, at: index) else { continue }
+                guard let key = SecretSlice(keys, width: PresharedKeys.width, at: index) else {
+                    continue
+                }
                 let id = PresharedKeys.identify(key)
                 entries[pair] = PresharedKeyRegistry.Entry(id: id, sealed: sealed[index])
                 known[pair] = id
@@ -239,7 +241,8 @@ public final class ControllerState: Sendable {
             for peer in document.interfaces.flatMap(\.peers) where peer.presharedKey != nil {
                 let pair = Peering(document.node, peer.node)
                 guard let entry = try registry.entry(of: pair, generation: generation) else {
-                    throw ControllerError(.state, "the preshared key of \(pair.a) and \(pair.b) is missing")
+                    throw ControllerError(
+                        .state, "the preshared key of \(pair.a) and \(pair.b) is missing")
                 }
                 let key = try opened.vault.open(entry.sealed, name: sealName(pair))
                 payloads.append(PresharedKeyPayload(id: entry.id, key: SecretText.encode(key)))
@@ -260,7 +263,9 @@ public final class ControllerState: Sendable {
             let hasSecrets = try !SecretRegistry(store).all().isEmpty
             if let record {
                 let parameters = try Passphrase.Parameters(encoded: record)
-                return (try Passphrase.open(try PassphraseInput.read(passphraseFile), parameters), nil)
+                return (
+                    try Passphrase.open(try PassphraseInput.read(passphraseFile), parameters), nil
+                )
             }
             if passphraseFile != nil && !hasSecrets {
                 let made = try Passphrase.create(try PassphraseInput.read(passphraseFile))
@@ -298,7 +303,9 @@ public final class ControllerState: Sendable {
     }
 
     private func writer() throws(ControllerError) -> Opened {
-        guard let opened else { throw ControllerError(.state, "the state is open for reading only") }
+        guard let opened else {
+            throw ControllerError(.state, "the state is open for reading only")
+        }
         return opened
     }
 
@@ -310,7 +317,9 @@ public final class ControllerState: Sendable {
     }
 
     /// Runs `body`, and says what went wrong beneath in the controller's words.
-    private static func translate<Value>(_ body: () throws -> Value) throws(ControllerError) -> Value {
+    private static func translate<Value>(_ body: () throws -> Value) throws(ControllerError)
+        -> Value
+    {
         do { return try body() } catch {
             switch error {
             case let error as ControllerError: throw error
@@ -325,7 +334,8 @@ public final class ControllerState: Sendable {
         let place = error.subject.isEmpty ? "" : " (\(error.subject))"
         return ControllerError(
             error.code == .inUse ? .busy : .state,
-            error.code == .inUse ? error.message : "the controller's state: \(error.message)\(place)",
+            error.code == .inUse
+                ? error.message : "the controller's state: \(error.message)\(place)",
             hint: error.hint)
     }
 
@@ -352,7 +362,8 @@ extension Connect {
         if words == ["local"] {
             self = .local
         } else if words.count == 4, words[0] == "ssh" {
-            self = .ssh(user: words[1] == "-" ? nil : words[1], host: words[2], port: UInt16(words[3]))
+            self = .ssh(
+                user: words[1] == "-" ? nil : words[1], host: words[2], port: UInt16(words[3]))
         } else {
             return nil
         }

@@ -13,9 +13,11 @@ enum PassphraseInput {
             }
             if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
         } else {
-            guard isatty(0) == 1, let typed = getpass("Passphrase of the controller's state: ") else {
+            guard isatty(0) == 1, let typed = getpass("Passphrase of the controller's state: ")
+            else {
                 throw ControllerError(
-                    .state, "the controller's state is locked with a passphrase, and nobody is there to ask",
+                    .state,
+                    "the controller's state is locked with a passphrase, and nobody is there to ask",
                     hint: "give it with --passphrase-file FILE")
             }
             bytes = Array(UnsafeRawBufferPointer(start: typed, count: strlen(typed)))

@@ -15,7 +15,8 @@ public struct ObservedNode: Codable, Sendable, Equatable {
 
     /// Gathers the parts.
     public init(
-        bootID: String, observedAt: Double, interfaces: [ObservedInterface], routes: [ObservedRoute],
+        bootID: String, observedAt: Double, interfaces: [ObservedInterface],
+        routes: [ObservedRoute],
         derivedMTU: [String: Int] = [:], resolved: [String: SocketEndpoint] = [:]
     ) {
         self.bootID = bootID

@@ -11,7 +11,8 @@ struct PeerPlan {
     private let told: [PublicKey: Endpoint]
 
     init(
-        interface: String, superseded: [DesiredPeer], resolved: [String: SocketEndpoint], now: Double
+        interface: String, superseded: [DesiredPeer], resolved: [String: SocketEndpoint],
+        now: Double
     ) {
         self.interface = interface
         self.resolved = resolved

@@ -36,7 +36,9 @@ final class LabMesh {
         if installed ?? LabConditions.isUnderEmulation {
             for host in hosts {
                 let place = "/usr/local/lib/meshproof/meshproof"
-                try #require(try on(host.name, "install", "-D", Self.absoluteProgram, place).status.isSuccess)
+                try #require(
+                    try on(host.name, "install", "-D", Self.absoluteProgram, place).status.isSuccess
+                )
             }
         }
     }
@@ -56,7 +58,8 @@ final class LabMesh {
 
     /// Rewrites the topology; `names` adds hosts behind those that are there.
     func write(
-        overlay: String = "10.88.0.0/24, fd88::/64", adding names: [String] = [], tail: String = "", port: Int = 51820
+        overlay: String = "10.88.0.0/24, fd88::/64", adding names: [String] = [], tail: String = "",
+        port: Int = 51820
     ) throws {
         hosts += names.map { Host(name: $0, address: "198.51.100.\(11 + hosts.count)") }
         var text = """
@@ -97,7 +100,8 @@ final class LabMesh {
     /// Runs a command on a host of the lab, with all its namespaces.
     func on(_ host: String, _ arguments: String..., timeout: Double = 60) throws -> CommandResult {
         try Child.run(
-            [Self.program, "lab", "exec", "-t", topologyPath, host, "--"] + arguments, timeout: timeout)
+            [Self.program, "lab", "exec", "-t", topologyPath, host, "--"] + arguments,
+            timeout: timeout)
     }
 
     /// Runs a shell script on a host, with something on its standard input.
