@@ -27,6 +27,15 @@ struct MeshDesign: Sendable {
     }
 }
 
+extension Topology {
+    /// Peerings of two managed nodes: those that a preshared key can be given to. An unmanaged node knows only what
+    /// it was handed, and a key that it does not know would keep it out.
+    func managedPeerings() -> [Peering] {
+        let managed = Set(nodes.filter(\.managed).map(\.name))
+        return peerings().filter { managed.contains($0.a) && managed.contains($0.b) }
+    }
+}
+
 extension NodeDocument {
     /// Whether two documents want the same of a node, whatever their revisions say.
     func wantsTheSame(as other: NodeDocument?) -> Bool {

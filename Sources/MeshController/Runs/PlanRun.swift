@@ -128,13 +128,15 @@ public struct PlanRun: Sendable {
     private func design(hellos: [String: NodeHello]) throws(ControllerError) -> MeshDesign {
         var keys = try state.nodeKeys(of: topology)
         for (name, hello) in hellos { keys[name] = hello.keys[state.generation] ?? keys[name] }
-        let known = try state.presharedKeyIDs(for: topology.peerings())
+        let pairs = Set(topology.managedPeerings())
+        let known = try state.presharedKeyIDs(for: Array(pairs))
         return MeshDesign(
             topology,
             ResolverInputs(
                 meshID: state.knownMeshID ?? "", issuedAt: Clocks.wallSeconds(),
                 addresses: try state.previewAddresses(for: topology), keys: keys,
-                presharedKeys: { known[$0] ?? .unmade }, generation: state.generation),
+                presharedKeys: { pairs.contains($0) ? known[$0] ?? .unmade : nil },
+                generation: state.generation),
             expected: Set(topology.nodes.filter(\.managed).map(\.name)))
     }
 

@@ -152,13 +152,17 @@ public struct UpRun: Sendable {
 
     private func design(addresses: [String: [IPAddress]]) throws(ControllerError) -> MeshDesign {
         let keys = try state.nodeKeys(of: topology)
-        let pairs = topology.peerings().filter { keys[$0.a] != nil && keys[$0.b] != nil }
+        let pairs = topology.managedPeerings().filter {
+            keys[$0.a] != nil && keys[$0.b] != nil
+        }
         let presharedKeys = try state.ensurePresharedKeys(for: pairs)
+        let shared = Set(pairs)
         return MeshDesign(
             topology,
             ResolverInputs(
                 meshID: state.identity.meshID, issuedAt: Clocks.wallSeconds(),
-                addresses: addresses, keys: keys, presharedKeys: { presharedKeys[$0] },
+                addresses: addresses, keys: keys,
+                presharedKeys: { shared.contains($0) ? presharedKeys[$0] : nil },
                 generation: state.generation))
     }
 
