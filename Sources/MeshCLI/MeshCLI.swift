@@ -2,6 +2,7 @@ import CLinux
 import LinuxSystem
 import MeshController
 import MeshLab
+import MeshModel
 import MeshNode
 import NodeProtocol
 
@@ -51,7 +52,7 @@ public enum MeshCLI {
             return ExitCode.fine
         }
         guard let command = commands.first(where: { $0.name == name }) else {
-            let near = NearestName.of(name, in: commands.map(\.name))
+            let near = NearestName.find(name, among: commands.map(\.name))
             throw CommandFailure(
                 "there is no command \(name)",
                 fix: near.map { "did you mean \($0)?" } ?? "meshproof --help",

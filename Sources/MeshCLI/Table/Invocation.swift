@@ -1,3 +1,5 @@
+import MeshModel
+
 /// A parsed command line.
 struct Invocation: Sendable {
     /// Values by option name; options without a value have an empty one.
@@ -91,7 +93,8 @@ struct Invocation: Sendable {
     private static func unknown(
         _ argument: String, _ options: [Option], _ command: Command
     ) -> CommandFailure {
-        let near = NearestName.of(String(argument.drop { $0 == "-" }), in: options.map(\.name))
+        let near = NearestName.find(
+            String(argument.drop { $0 == "-" }), among: options.map(\.name))
         return CommandFailure(
             "meshproof \(command.name) has no option \(argument)",
             fix: near.map { "did you mean --\($0)?" } ?? "meshproof \(command.name) --help",

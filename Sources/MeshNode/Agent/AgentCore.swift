@@ -11,7 +11,7 @@ package final class AgentCore {
     /// How long events are gathered before they cause a sweep.
     ///
     /// Long enough for somebody to finish what they do by hand in several steps, and to look at it with `plan`.
-    package static let settleTime: Double = 8
+    package static let settleTime: Double = 12
     /// The longest window of a commit. *Units:* seconds.
     package static let longestWindow: Double = 600
     /// How many peers one nudge reaches.

@@ -1,10 +1,10 @@
 /// Finds what was probably meant by a misspelt name.
-enum NearestName {
+public enum NearestName {
     /// Candidates that are looked at; more would cost time and say little.
     private static let candidateLimit = 512
 
     /// The candidate within a third of the name's length, the nearest first; nil where nothing is near.
-    static func find(_ name: String, among candidates: some Sequence<String>) -> String? {
+    public static func find(_ name: String, among candidates: some Sequence<String>) -> String? {
         let wanted = Array(name.lowercased().utf8)
         if wanted.isEmpty || wanted.count > 63 { return nil }
         var best: (name: String, distance: Int)?
