@@ -118,12 +118,12 @@ struct BootstrapTests {
         let pinger = try Child(
             [
                 "/bin/sh", "-c",
-                "exec \(LabMesh.program) lab exec -t \(lab.topologyPath) ant -- ping -i 0.005 -w 15 -q 10.88.0.2 > \(out)",
+                "exec \(LabMesh.program) lab exec -t \(lab.topologyPath) ant -- ping -i 0.005 -c 3000 -W 30 -q 10.88.0.2 > \(out)",
             ])
         Clocks.sleep(1)
         let report = try lab.up()
         #expect(report.nodes.map(\.state) == [.changed, .changed, .changed])
-        _ = try pinger.wait(milliseconds: 60_000)
+        _ = try pinger.wait(milliseconds: 120_000)
         let text = String(decoding: try Files.read(out), as: UTF8.self)
         #expect(text.contains(" 0% packet loss"), "\(text)")
         let sent = text.split(separator: "\n").first { $0.contains("packets transmitted") }?.split(
