@@ -329,6 +329,8 @@ public struct UpRun: Sendable {
         let wanted = topology.peerings().filter { names.contains($0.a) && names.contains($0.b) }
         if wanted.isEmpty || !anyChange { return (wanted.count, wanted.count) }
         let identity = state.identity
+        // Each node's line already says how it came out, and keeps saying so.
+        let fleet = Fleet(parallel: settings.parallel, progress: NoProgress())
         let nudged = try fleet.phase("shaking hands", members, name: \.name) {
             member throws(ControllerError) in
             let connection = try member.contact.agent(meshID: identity.meshID, mesh: identity.mesh)
