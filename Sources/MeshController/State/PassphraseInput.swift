@@ -21,7 +21,8 @@ enum PassphraseInput {
                     hint: "give it with --passphrase-file FILE")
             }
             bytes = Array(UnsafeRawBufferPointer(start: typed, count: strlen(typed)))
-            memset(typed, 0, bytes.count)
+            // Not memset, which may be optimised away where nobody reads the memory again.
+            explicit_bzero(typed, bytes.count)
         }
         do { return try SecretBytes(wiping: &bytes) } catch {
             throw ControllerError(.state, "the passphrase: \(error.message)", hint: error.hint)

@@ -1,0 +1,71 @@
+import LinuxSystem
+public import MeshModel
+public import NodeProtocol
+import StateStore
+
+extension ControllerState {
+    /// Keeps what a node said of itself, and how it was reached.
+    public func record(_ hello: NodeHello, connect: Connect?) throws(ControllerError) {
+        let store = try storeForWriting()
+        try Self.translate {
+            try NodeRegistry(store).update(hello.node) { record in
+                record.keys = hello.keys
+                record.program = hello.program
+                record.lastSeen = Clocks.wall()
+            }
+            if let connect { try store.put("connect/\(hello.node)", Array(connect.text.utf8)) }
+        }
+    }
+
+    /// Public keys of the topology's nodes for the present generation: from the topology for unmanaged nodes,
+    /// from what nodes said for the others.
+    public func nodeKeys(of topology: Topology) throws(ControllerError) -> [String: PublicKey] {
+        var keys: [String: PublicKey] = [:]
+        for node in topology.nodes { keys[node.name] = node.publicKey }
+        guard let store else { return keys }
+        let records = try Self.translate { try NodeRegistry(store).all() }
+        for node in topology.nodes where node.managed {
+            keys[node.name] = records[node.name]?.keys[generation]
+        }
+        return keys
+    }
+
+    /// The next revision for each of these nodes, above what it has taken already; kept before it is used.
+    public func nextRevisions(
+        above highest: [String: UInt64]
+    ) throws(ControllerError) -> [String: UInt64] {
+        let store = try storeForWriting()
+        return try Self.translate {
+            try NodeRegistry(store).nextRevisions(for: Array(highest.keys), above: highest)
+        }
+    }
+
+    /// Nodes that were once brought up and are no longer in the topology.
+    public func formerNodes(besides topology: Topology) throws(ControllerError) -> [Node] {
+        guard let store else { return [] }
+        let names = Set(topology.nodes.map(\.name))
+        return try Self.translate {
+            try store.list("connect/").compactMap { entry in
+                let name = String(entry.key.dropFirst("connect/".count))
+                guard !names.contains(name),
+                    let connect = Connect(text: String(decoding: entry.value, as: UTF8.self))
+                else { return nil }
+                return Node(name: name, connect: connect)
+            }
+        }
+    }
+
+    /// Forgets a node that is clean: its keys, its revision, its preshared keys. Its addresses stay reserved.
+    public func forget(_ name: String) throws(ControllerError) {
+        let store = try storeForWriting()
+        try Self.translate {
+            let registry = PresharedKeyRegistry(store)
+            let pairs = try registry.all(generation: generation).keys.filter {
+                $0.a == name || $0.b == name
+            }
+            try registry.remove(Array(pairs), generation: generation)
+            try NodeRegistry(store).remove(name)
+            try store.delete("connect/\(name)")
+        }
+    }
+}

@@ -1,0 +1,77 @@
+public import MeshModel
+public import NodeProtocol
+import Secrets
+import StateStore
+
+extension ControllerState {
+    /// The names of the preshared keys of these pairs, as far as they are made.
+    public func presharedKeyIDs(
+        for pairs: [Peering]
+    ) throws(ControllerError) -> [Peering: PresharedKeyID] {
+        guard let store else { return [:] }
+        return try Self.translate {
+            try PresharedKeyRegistry(store).all(generation: generation).mapValues(\.id)
+        }
+    }
+
+    /// The names of the preshared keys of these pairs; missing keys are made, sealed and kept first.
+    public func ensurePresharedKeys(
+        for pairs: [Peering]
+    ) throws(ControllerError) -> [Peering: PresharedKeyID] {
+        let opened = try writer()
+        let registry = PresharedKeyRegistry(try storeForWriting())
+        var known = try presharedKeyIDs(for: pairs)
+        let missing = pairs.filter { known[$0] == nil }
+        if missing.isEmpty { return known }
+        return try Self.translate {
+            let keys = try PresharedKeys.generate(count: missing.count)
+            let ids = missing.indices.compactMap { index in
+                SecretSlice(keys, width: PresharedKeys.width, at: index).map(PresharedKeys.identify)
+            }
+            let named = Array(zip(missing, ids))
+            let sealed = try opened.vault.sealMany(
+                keys, width: PresharedKeys.width, names: named.map(sealName))
+            var entries: [Peering: PresharedKeyRegistry.Entry] = [:]
+            for ((pair, id), blob) in zip(named, sealed) {
+                entries[pair] = PresharedKeyRegistry.Entry(id: id, sealed: blob)
+                known[pair] = id
+            }
+            try registry.add(entries, generation: generation)
+            return known
+        }
+    }
+
+    /// The preshared keys that a document names, opened for their way to the node: encode and send them at once.
+    public func presharedKeys(
+        in document: NodeDocument
+    ) throws(ControllerError) -> [PresharedKeyPayload] {
+        let opened = try writer()
+        let registry = PresharedKeyRegistry(try storeForWriting())
+        return try Self.translate {
+            var payloads: [PresharedKeyPayload] = []
+            for peer in document.interfaces.flatMap(\.peers) where peer.presharedKey != nil {
+                let pair = Peering(document.node, peer.node)
+                guard let entry = try registry.entry(of: pair, generation: generation) else {
+                    throw ControllerError(
+                        .state, "the preshared key of \(pair.a) and \(pair.b) is missing",
+                        hint: "run meshproof up again")
+                }
+                if entry.id != peer.presharedKey {
+                    throw ControllerError(
+                        .state,
+                        "the preshared key of \(pair.a) and \(pair.b) has changed meanwhile",
+                        hint: "run meshproof up again")
+                }
+                let key = try opened.vault.open(entry.sealed, name: sealName(pair, entry.id))
+                payloads.append(PresharedKeyPayload(id: entry.id, key: SecretText.encode(key)))
+            }
+            return payloads
+        }
+    }
+
+    /// What a key is sealed under. The id is part of it, so that the one that is kept beside the sealed key, in clear,
+    /// cannot be changed without notice.
+    private func sealName(_ pair: Peering, _ id: PresharedKeyID) -> String {
+        "psk/\(generation)/\(pair.a)/\(pair.b)/\(id.rawValue)"
+    }
+}
