@@ -16,6 +16,8 @@ public struct ControllerError: Error, Sendable, Equatable, CustomStringConvertib
         case enroll
         /// The agent answered with a refusal, or not in our protocol.
         case agent
+        /// The conversation with the agent ended before its answer.
+        case hungUp
         /// Applying the document failed on the node.
         case apply
         /// After the change the node could not be reached by a new connection.

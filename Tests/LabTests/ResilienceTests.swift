@@ -87,9 +87,9 @@ struct ResilienceTests {
         try lab.up()
         // An overlay that swallows the controller's own address: replies to it have nowhere to go.
         try lab.write(overlay: "198.51.100.128/25, fd88::/64")
-        let window = LabConditions.isUnderEmulation ? "30" : "8"
+        let (window, timeout) = LabConditions.isUnderEmulation ? ("40", "15") : ("8", "5")
         let result = try lab.meshproof(
-            "--lab", "up", "--json", "--window", window, "--timeout", "5")
+            "--lab", "up", "--json", "--window", window, "--timeout", timeout)
         #expect(result.status == .code(1))
         let report = try lab.decode(UpReport.self, result)
         #expect(report.nodes.map(\.state) == [.rolledBack, .rolledBack], "\(result.text)")

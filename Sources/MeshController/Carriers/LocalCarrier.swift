@@ -61,6 +61,7 @@ final class ChildStream: ByteStream {
         var input: Int32
         var output: Int32
         var errors: Int32
+        var said = ""
     }
 
     private let state: Mutex<State>
@@ -71,7 +72,7 @@ final class ChildStream: ByteStream {
         let (errRead, errWrite) = try IO.pipe().split()
         defer { for fd in [inRead, outWrite, errWrite] { Glibc.close(fd) } }
         let child = try Child(arguments, input: inRead, output: outWrite, errors: errWrite)
-        _ = cl_fcntl(errRead, F_SETFL, O_NONBLOCK)
+        for fd in [inWrite, errRead] { _ = cl_fcntl(fd, F_SETFL, O_NONBLOCK) }
         state = Mutex(State(child: child, input: inWrite, output: outRead, errors: errRead))
     }
 
@@ -90,25 +91,47 @@ final class ChildStream: ByteStream {
 
     func write(_ bytes: [UInt8], deadline: Double) throws(ControllerError) {
         let input = state.withLock { $0.input }
-        do { try IO.writeAll(input, bytes) } catch { throw LocalSession.translate(error) }
+        var rest = bytes[...]
+        do throws(SystemError) {
+            while !rest.isEmpty {
+                let left = max(0, deadline - Clocks.monotonic())
+                guard
+                    try IO.wait(input, for: .writing, milliseconds: Int32(min(left * 1000, 1e9)))
+                else { throw SystemError("write", "", errno: ETIMEDOUT) }
+                // No more than a pipe takes without waiting, once it has room. *Source:* pipe(7), PIPE_BUF.
+                let chunk = rest.prefix(4096)
+                try IO.writeAll(input, chunk)
+                rest = rest.dropFirst(chunk.count)
+            }
+        } catch { throw LocalSession.translate(error) }
     }
 
     func close() {
         state.withLock { state in
             guard state.input >= 0 else { return }
-            Glibc.close(state.input)
-            Glibc.close(state.output)
+            ChildStream.drain(&state)
+            for fd in [state.input, state.output, state.errors] { Glibc.close(fd) }
             state.input = -1
             state.output = -1
+            state.errors = -1
             state.child.signal(SIGTERM)
-            _ = try? state.child.wait(milliseconds: 2000)
+            if (try? state.child.wait(milliseconds: 2000)) == nil {
+                state.child.signal(SIGKILL)
+                _ = try? state.child.wait(milliseconds: 2000)
+            }
         }
     }
 
     var errorText: String {
-        let errors = state.withLock { $0.errors }
-        let text = (try? IO.read(errors)) ?? []
-        return String(decoding: text, as: UTF8.self).trimmedLine
+        state.withLock { state in
+            ChildStream.drain(&state)
+            return state.said.trimmedLine
+        }
+    }
+
+    private static func drain(_ state: inout State) {
+        guard state.errors >= 0, let text = try? IO.read(state.errors) else { return }
+        state.said += String(decoding: text, as: UTF8.self)
     }
 }
 

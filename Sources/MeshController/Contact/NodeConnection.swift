@@ -11,7 +11,8 @@ public final class NodeConnection: Sendable {
 
     /// Says hello over an open stream to `meshproof node bridge`.
     ///
-    /// *Throws:* ``ControllerError`` `agent` where the agent is another node's, speaks another version, or is silent.
+    /// *Throws:* ``ControllerError`` `enroll` where the agent is another node's or another controller's, `agent`
+    /// where it speaks another version, `hungUp` where there is none.
     public init(
         over stream: any ByteStream, node: String, meshID: String?, timeout: Double
     ) throws(ControllerError) {
@@ -28,11 +29,17 @@ public final class NodeConnection: Sendable {
                 "the agent speaks protocol \(hello.version), this program \(ProtocolVersion.current)",
                 hint: "run meshproof up, which brings the same version to every node")
         }
-        if hello.node != node || (meshID != nil && hello.meshID != meshID) {
+        if let meshID, hello.meshID != meshID {
             throw ControllerError(
-                .agent,
-                "the agent there is node \(hello.node) of mesh id \(hello.meshID), not \(node)",
-                hint: "check connect: in the topology; two nodes may have been mixed up")
+                .enroll,
+                "\(node) belongs to a mesh of the same name that another controller has set up",
+                hint: "work with that controller's state (--state), or run "
+                    + "`\(NodeProgram.installedPath) node leave` on \(node) first")
+        }
+        if hello.node != node {
+            throw ControllerError(
+                .enroll, "the machine reached for \(node) is node \(hello.node) of this mesh",
+                hint: "check connect: of both in the topology")
         }
         self.hello = hello
     }
@@ -108,19 +115,20 @@ public final class NodeConnection: Sendable {
     ) throws(ControllerError) -> Response {
         let deadline = Clocks.monotonic() + timeout
         do {
-            try stream.write(try FrameReader.frame(try Wire.encode(request)), deadline: deadline)
+            let frame = try FrameReader.frame(try Wire.encode(request))
+            do throws(ControllerError) { try stream.write(frame, deadline: deadline) } catch {
+                // A bridge that found no agent has said so, and gone before it could read.
+                let said = stream.errorText
+                if error.code == .timeout || said.isEmpty { throw error }
+                throw hungUp(said)
+            }
             var reader = FrameReader()
             while true {
                 if let frame = try reader.next() {
                     return try Wire.decode(Response.self, from: frame)
                 }
                 let bytes = try stream.read(deadline: deadline)
-                if bytes.isEmpty {
-                    let said = stream.errorText
-                    throw ControllerError(
-                        .agent, said.isEmpty ? "the agent hung up" : said,
-                        hint: "see the agent's log on the node; meshproof up starts it again")
-                }
+                if bytes.isEmpty { throw hungUp(stream.errorText) }
                 reader.append(bytes)
             }
         } catch let error as ProtocolError {
@@ -130,6 +138,12 @@ public final class NodeConnection: Sendable {
         } catch {
             throw ControllerError(.agent, "\(error)")
         }
+    }
+
+    private static func hungUp(_ said: String) -> ControllerError {
+        ControllerError(
+            .hungUp, said.isEmpty ? "the agent hung up" : said,
+            hint: "see the agent's log on the node; meshproof up starts it again")
     }
 
     private static func unexpected(_ answer: Response, to request: String) -> ControllerError {

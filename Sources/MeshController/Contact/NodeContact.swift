@@ -22,7 +22,7 @@ public struct MeshIdentity: Sendable, Equatable {
 /// One node within one run: how it is reached, what is known of it, and its open connection.
 ///
 /// Used by one thread at a time; the phases of a run hand it on.
-final class NodeContact: Sendable {
+package final class NodeContact: Sendable {
     let node: Node
     private let carrier: any Carrier
     private let timeout: Double
@@ -64,13 +64,8 @@ final class NodeContact: Sendable {
                 "\(node.name) is a \(probe.machine) machine and this program was built for \(program.machine)",
                 hint: "build meshproof on a \(probe.machine) machine and run up from there")
         }
-        let target = NodeProgram.installedPath
-        let command = """
-            set -e; umask 022; mkdir -p \(Files.folder(of: target)); new=\(target).new.$$; \
-            trap 'rm -f "$new"' EXIT; cat > "$new"; \
-            echo "\(program.digest)  $new" | sha256sum -c --status - || { echo checksum differs after upload >&2; exit 81; }; \
-            chmod 755 "$new"; "$new" --version > /dev/null; sync "$new"; mv -f "$new" \(target)
-            """
+        let command = NodeContact.installCommand(
+            digest: program.digest, target: NodeProgram.installedPath)
         let result = try session.upload(
             fileAt: program.path, to: command, timeout: max(timeout, 300), progress: progress)
         if !result.status.isSuccess {
@@ -82,6 +77,16 @@ final class NodeContact: Sendable {
                     : nil)
         }
         return true
+    }
+
+    /// Takes a program from standard input, checks it, tries it, and puts it in its place.
+    package static func installCommand(digest: String, target: String) -> String {
+        """
+        set -e; umask 022; mkdir -p \(Files.folder(of: target)); new=\(target).new.$$; \
+        trap 'rm -f "$new"' EXIT; trap 'exit 1' HUP INT TERM; cat > "$new"; \
+        echo "\(digest)  $new" | sha256sum -c --status - || { echo checksum differs after upload >&2; exit 81; }; \
+        chmod 755 "$new"; "$new" --version > /dev/null; sync "$new"; mv -f "$new" \(target)
+        """
     }
 
     /// Makes the node's keys, pins the controller's key and starts the agent.
@@ -96,12 +101,16 @@ final class NodeContact: Sendable {
             throw ControllerError(
                 .enroll, "\(node.name) did not enroll: \(result.errorText.trimmedLine)")
         }
-        // Start-up files of the login shell may have said something first.
-        let answer = result.text.split(whereSeparator: \.isNewline).last { $0.hasPrefix("{") } ?? ""
-        do { return try Wire.decode(Enrollment.self, from: Array(answer.utf8)) } catch {
+        do { return try Wire.decode(Enrollment.self, from: NodeContact.answer(result.text)) } catch
+        {
             throw ControllerError(
                 .enroll, "\(node.name) answered enrolment with something else: \(error.message)")
         }
+    }
+
+    /// The JSON in what a command printed. Start-up files of the login shell may have said something first.
+    static func answer(_ text: String) -> [UInt8] {
+        Array((text.split(whereSeparator: \.isNewline).last { $0.hasPrefix("{") } ?? "").utf8)
     }
 
     /// A conversation with the agent over the connection that is open.

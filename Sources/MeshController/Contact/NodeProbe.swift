@@ -1,35 +1,42 @@
 import LinuxSystem
 
 /// What a plain shell says of a node before anything of ours runs there.
-struct NodeProbe: Sendable, Equatable {
+package struct NodeProbe: Sendable, Equatable {
     /// As `uname -s` and `-m` say.
-    var system = ""
-    var machine = ""
+    package var system = ""
+    package var machine = ""
     /// SHA-256 of the installed program, or nil where there is none.
-    var digest: String?
+    package var digest: String?
     /// Whether the node belongs to the mesh already.
-    var isEnrolled = false
+    package var isEnrolled = false
     /// Whether the agent's socket is there.
-    var hasSocket = false
+    package var hasSocket = false
+    /// Whether the agent that runs is of another build than the installed program.
+    package var isStale = false
     /// Whether systemd runs the machine.
-    var hasSystemd = false
+    package var hasSystemd = false
     /// Our user id there, after sudo.
-    var uid: Int?
+    package var uid: Int?
 
     /// One command that answers all of it as `key=value` lines; it changes nothing.
-    static func command(mesh: String) -> String {
+    ///
+    /// The agent's process is in its lock file; its `exe` leads to the very file it runs, even where another has taken
+    /// the name since. *Source:* proc(5).
+    package static func command(mesh: String) -> String {
         """
         echo uid=$(id -u); echo system=$(uname -s); echo machine=$(uname -m); \
         [ -x \(NodeProgram.installedPath) ] && \
         echo digest=$(sha256sum < \(NodeProgram.installedPath) | cut -d' ' -f1); \
         [ -e /var/lib/meshproof/\(mesh)/identity.json ] && echo enrolled=1; \
         [ -S /run/meshproof/\(mesh)/agent.sock ] && echo socket=1; \
+        p=$(cat /run/meshproof/\(mesh)/agent.lock 2>/dev/null); [ -n "$p" ] && [ -e /proc/$p/exe ] && \
+        ! [ /proc/$p/exe -ef \(NodeProgram.installedPath) ] && echo stale=1; \
         [ -d /run/systemd/system ] && echo systemd=1; exit 0
         """
     }
 
     /// Reads the answer; lines it does not know are ignored.
-    static func parse(_ text: String) -> NodeProbe {
+    package static func parse(_ text: String) -> NodeProbe {
         var probe = NodeProbe()
         for line in text.split(whereSeparator: \.isNewline) {
             let parts = line.split(separator: "=", maxSplits: 1).map(String.init)
@@ -41,6 +48,7 @@ struct NodeProbe: Sendable, Equatable {
             case "digest": probe.digest = parts[1]
             case "enrolled": probe.isEnrolled = true
             case "socket": probe.hasSocket = true
+            case "stale": probe.isStale = true
             case "systemd": probe.hasSystemd = true
             default: break
             }

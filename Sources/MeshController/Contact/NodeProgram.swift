@@ -14,6 +14,13 @@ public struct NodeProgram: Sendable {
     /// As `uname -m` says it.
     public let machine: String
 
+    /// Names a program's parts.
+    package init(path: String, digest: String, machine: String) {
+        self.path = path
+        self.digest = digest
+        self.machine = machine
+    }
+
     /// The program that is running now.
     public static func running() throws(ControllerError) -> NodeProgram {
         var buffer = [UInt8](repeating: 0, count: 4096)

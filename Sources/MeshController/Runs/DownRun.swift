@@ -47,23 +47,33 @@ public struct DownRun: Sendable {
         self.progress = progress
     }
 
+    /// The nodes it works on: the topology's, and those that were once brought up and have left it.
+    public func nodes() throws(ControllerError) -> [Node] {
+        topology.nodes.filter(\.managed) + (try state.formerNodes(besides: topology))
+    }
+
     /// Works on all nodes; a node that is clean is forgotten by the controller, with its keys.
     public func run() throws(ControllerError) -> DownReport {
-        let nodes = topology.nodes.filter(\.managed) + (try state.formerNodes(besides: topology))
+        let nodes = try nodes()
         let fleet = Fleet(parallel: settings.parallel, progress: progress)
         let removed = try fleet.phase("removing", nodes, name: \.name) {
             node throws(ControllerError) in
             try remove(node)
         }
-        for (name, removal) in removed.results where removal.left.isEmpty { try state.forget(name) }
+        // Every node's part is reported, also where the state fails us on the way.
+        var failures = removed.failures
+        for (name, removal) in removed.results where removal.left.isEmpty {
+            do throws(ControllerError) { try state.forget(name) } catch { failures[name] = error }
+        }
         return DownReport(
             mesh: topology.mesh.name,
             nodes: nodes.map { node in
-                removed.results[node.name]
-                    ?? DownReport.NodeRemoval(
-                        node: node.name, removed: [], left: [],
-                        error: removed.failures[node.name]?.message,
-                        fix: removed.failures[node.name]?.hint)
+                var removal =
+                    removed.results[node.name]
+                    ?? DownReport.NodeRemoval(node: node.name, removed: [], left: [])
+                removal.error = failures[node.name]?.message
+                removal.fix = failures[node.name]?.hint
+                return removal
             })
     }
 
@@ -85,13 +95,17 @@ public struct DownRun: Sendable {
     }
 
     /// Asks the agent; where none answers, the program itself; where there is none either, there is nothing to remove.
+    /// What another controller set up is left alone.
     private func leave(_ contact: NodeContact, mesh: String) throws(ControllerError)
         -> RemovalReport
     {
-        if contact.probe.hasSocket,
-            let agent = try? contact.agent(meshID: state.knownMeshID, mesh: mesh)
-        {
-            return try agent.down()
+        if contact.probe.hasSocket {
+            do throws(ControllerError) {
+                return try contact.agent(meshID: state.knownMeshID, mesh: mesh).down()
+            } catch {
+                // Not where it is another controller's mesh or another node, nor where the node is gone.
+                if error.code != .agent && error.code != .hungUp { throw error }
+            }
         }
         if contact.probe.digest == nil { return RemovalReport(removed: [], left: []) }
         let result = try contact.session.run(
@@ -101,7 +115,9 @@ public struct DownRun: Sendable {
             throw ControllerError(
                 .leftOver, "\(contact.node.name): \(result.errorText.trimmedLine)")
         }
-        do { return try Wire.decode(RemovalReport.self, from: result.output) } catch {
+        do {
+            return try Wire.decode(RemovalReport.self, from: NodeContact.answer(result.text))
+        } catch {
             throw ControllerError(
                 .leftOver, "\(contact.node.name) answered with something else: \(error.message)")
         }
@@ -110,7 +126,7 @@ public struct DownRun: Sendable {
     /// Prints a line for everything of the mesh that is still on a node, without any program of ours.
     ///
     /// The agent ends after its answer, so the sweep gives it two seconds to go.
-    static func sweepCommand(mesh: String) -> String {
+    package static func sweepCommand(mesh: String) -> String {
         """
         i=0; while [ $i -lt 20 ] && [ -e /run/meshproof/\(mesh)/agent.lock ]; do sleep 0.1; i=$((i+1)); done; \
         ip -o link show 2>/dev/null | sed -n 's/^[0-9]*: \\(mp[0-9]-\(mesh)\\)[:@].*/interface \\1/p'; \

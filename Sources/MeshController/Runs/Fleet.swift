@@ -13,8 +13,11 @@ struct Fleet: Sendable {
     }
 
     /// Runs `body` for every member on at most `parallel` threads.
+    ///
+    /// - Parameter isVital: whether a failure is the node's; one that is not is left to the caller to tell.
     func phase<Member: Sendable, Result: Sendable>(
         _ label: String, _ members: [Member], name: @escaping @Sendable (Member) -> String,
+        isVital: Bool = true,
         _ body: @escaping @Sendable (Member) throws(ControllerError) -> Result
     ) throws(ControllerError) -> Outcome<Result> {
         let progress = progress
@@ -25,7 +28,9 @@ struct Fleet: Sendable {
                 do throws(ControllerError) {
                     return (name(member), .success(try body(member)))
                 } catch {
-                    progress.finished(name(member), error.description, good: false)
+                    if isVital {
+                        progress.finished(name(member), error.description, good: false)
+                    }
                     return (name(member), .failure(error))
                 }
             }

@@ -111,18 +111,34 @@ public struct PlanRun: Sendable {
         if !contact.probe.isEnrolled {
             look.bootstrap.append(PlanStep(.enroll, reason: "the node is new to mesh \(mesh)"))
         }
-        guard hasAgent, let connection = try? contact.agent(meshID: state.knownMeshID, mesh: mesh)
-        else {
+        guard hasAgent, let connection = try agent(of: contact) else {
             look.bootstrap.append(PlanStep(.startAgent, reason: "no agent answers on the node"))
             return look
         }
-        if !look.bootstrap.isEmpty {
-            look.bootstrap.append(PlanStep(.startAgent, reason: "the agent runs the former build"))
+        if !look.bootstrap.isEmpty || contact.probe.isStale {
+            look.bootstrap.append(PlanStep(.startAgent, reason: "the agent runs another build"))
         }
         progress.finished(node.name, "answered", good: true)
         return Look(
             contact: contact, bootstrap: look.bootstrap, connection: connection,
             report: try connection.observe())
+    }
+
+    /// The agent's conversation, or nil where there is none that `up` would not start anew.
+    private func agent(of contact: NodeContact) throws(ControllerError) -> NodeConnection? {
+        guard let meshID = state.knownMeshID else {
+            throw ControllerError(
+                .enroll,
+                "\(contact.node.name) is in mesh \(topology.mesh.name) already, and this controller "
+                    + "has no state of it",
+                hint: "name the state that it was set up with: --state DIR")
+        }
+        do throws(ControllerError) {
+            return try contact.agent(meshID: meshID, mesh: topology.mesh.name)
+        } catch {
+            if error.code == .agent || error.code == .hungUp { return nil }
+            throw error
+        }
     }
 
     private func design(hellos: [String: NodeHello]) throws(ControllerError) -> MeshDesign {

@@ -51,6 +51,8 @@ public struct StatusReport: Codable, Sendable {
             case missing
             /// One end has no key yet.
             case waiting
+            /// No end could be asked.
+            case unknown
         }
 
         /// The name that sorts first.
@@ -78,7 +80,7 @@ public struct StatusReport: Codable, Sendable {
     public var isComplete: Bool { nodes.allSatisfy { $0.report != nil } }
 
     /// Puts the nodes' reports together. Pure.
-    static func make(
+    package static func make(
         _ topology: Topology, reports: [String: NodeReport], failures: [String: (String, String?)],
         now: Double
     ) -> StatusReport {
@@ -87,30 +89,37 @@ public struct StatusReport: Codable, Sendable {
                 node: node.name, report: reports[node.name], error: failures[node.name]?.0,
                 fix: failures[node.name]?.1)
         }
-        let ends = endsByPeering(reports, now: now)
-        let managed = Set(nodes.map(\.node))
+        let ends = endsByPeering(reports)
+        let keyless = Set(topology.nodes.filter { !$0.managed && $0.publicKey == nil }.map(\.name))
         let peerings = topology.peerings().map { pair -> PeeringStatus in
             let seen = ends[pair] ?? []
-            let asked = [pair.a, pair.b].filter { managed.contains($0) && reports[$0] != nil }
+            let names = [pair.a, pair.b]
             return PeeringStatus(
-                a: pair.a, b: pair.b, state: state(seen, asked: asked.count, pair, managed),
+                a: pair.a, b: pair.b,
+                state: state(
+                    seen, asked: names.count { reports[$0] != nil },
+                    isKeyless: names.contains { keyless.contains($0) }),
                 ends: seen)
         }
         return StatusReport(mesh: topology.mesh.name, at: now, nodes: nodes, peerings: peerings)
     }
 
+    /// A peer that is missing at one end outweighs a handshake at the other: nothing comes back from there.
     private static func state(
-        _ ends: [End], asked: Int, _ pair: MeshModel.Peering, _ managed: Set<String>
+        _ ends: [End], asked: Int, isKeyless: Bool
     ) -> PeeringStatus.State {
-        if ends.contains(where: { ($0.handshakeAge ?? .infinity) <= 180 }) { return .alive }
-        if ends.isEmpty && !(managed.contains(pair.a) && managed.contains(pair.b)) {
-            return .waiting
-        }
-        return ends.count < asked || ends.isEmpty ? .missing : .idle
+        if isKeyless { return .waiting }
+        if asked == 0 { return .unknown }
+        if ends.count < asked { return .missing }
+        return ends.contains { ($0.handshakeAge ?? .infinity) <= freshness } ? .alive : .idle
     }
 
+    /// How old a handshake may be for its session to be in use. *Units:* seconds. *Source:* REJECT_AFTER_TIME of the
+    /// WireGuard paper.
+    static let freshness: Double = 180
+
     private static func endsByPeering(
-        _ reports: [String: NodeReport], now: Double
+        _ reports: [String: NodeReport]
     ) -> [MeshModel.Peering: [End]] {
         var ends: [MeshModel.Peering: [End]] = [:]
         for (name, report) in reports.sorted(by: { $0.key < $1.key }) {
@@ -127,7 +136,7 @@ public struct StatusReport: Codable, Sendable {
                 for peer in wanted.peers {
                     guard let found = peers[peer.publicKey] else { continue }
                     ends[MeshModel.Peering(name, peer.node), default: []].append(
-                        End(name, interface, found, now: now))
+                        End(name, interface, found, now: report.observed.observedAt))
                 }
             }
         }
@@ -136,6 +145,7 @@ public struct StatusReport: Codable, Sendable {
 }
 
 extension StatusReport.End {
+    /// - Parameter now: by the node's own clock, as its handshakes are.
     fileprivate init(
         _ node: String, _ interface: ObservedInterface, _ peer: ObservedPeer, now: Double
     ) {

@@ -10,7 +10,7 @@ public struct UpReport: Codable, Sendable {
         case changed
         /// The change was taken back, by the node itself or because another node was cut off.
         case rolledBack
-        /// Something went wrong; the node is as it was.
+        /// Something went wrong; the node keeps, or goes back to, the settings it had.
         case failed
     }
 

@@ -4,8 +4,8 @@ public import NodeProtocol
 import StateStore
 
 extension ControllerState {
-    /// Keeps what a node said of itself, and how it was reached.
-    public func record(_ hello: NodeHello, connect: Connect?) throws(ControllerError) {
+    /// Keeps what a node said of itself, and how it was reached, for the time when the topology names it no more.
+    public func record(_ hello: NodeHello, of node: Node) throws(ControllerError) {
         let store = try storeForWriting()
         try Self.translate {
             try NodeRegistry(store).update(hello.node) { record in
@@ -13,7 +13,9 @@ extension ControllerState {
                 record.program = hello.program
                 record.lastSeen = Clocks.wall()
             }
-            if let connect { try store.put("connect/\(hello.node)", Array(connect.text.utf8)) }
+            if let way = ConnectRecord(node) {
+                try store.put("connect/\(hello.node)", Array(way.text.utf8))
+            }
         }
     }
 
@@ -48,9 +50,9 @@ extension ControllerState {
             try store.list("connect/").compactMap { entry in
                 let name = String(entry.key.dropFirst("connect/".count))
                 guard !names.contains(name),
-                    let connect = Connect(text: String(decoding: entry.value, as: UTF8.self))
+                    let way = ConnectRecord(text: String(decoding: entry.value, as: UTF8.self))
                 else { return nil }
-                return Node(name: name, connect: connect)
+                return Node(name: name, connect: way.connect, hostKey: way.hostKey)
             }
         }
     }
