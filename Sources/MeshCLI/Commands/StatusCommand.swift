@@ -120,6 +120,7 @@ struct StatusView {
                 case .idle: style.yellow("idle")
                 case .missing: style.red("missing")
                 case .waiting: style.dim("waiting")
+                case .unknown: style.dim("unknown")
                 }
             let ages = peering.ends.compactMap(\.handshakeAge)
             let first = peering.ends.first
