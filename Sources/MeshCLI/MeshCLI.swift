@@ -29,35 +29,20 @@ public enum MeshCLI {
 
     private static func dispatch(_ arguments: [String], _ output: Output) throws -> Int32 {
         let commands = CommandTable.all
-        // Options may stand before the command, as in `meshproof --lab up`.
-        guard let position = commandPosition(arguments) else {
-            if arguments.contains("--version") {
-                output.line("meshproof \(ProgramVersion.current)")
-                return ExitCode.fine
-            }
-            output.line(Help.overview(commands, output.style))
-            return arguments.isEmpty ? ExitCode.usage : ExitCode.fine
+        guard let position = CommandTable.position(in: arguments) else {
+            return try withoutCommand(arguments, output)
         }
         let name = arguments[position]
         if name == "help" {
-            guard
-                let topic = commands.first(where: {
-                    $0.name == arguments.dropFirst(position + 1).first
-                })
+            guard let topic = arguments.dropFirst(position + 1).first(where: { !$0.hasPrefix("-") })
             else {
                 output.line(Help.overview(commands, output.style))
                 return ExitCode.fine
             }
-            output.line(Help.text(for: topic, output.style))
+            output.line(Help.text(for: try CommandTable.command(named: topic), output.style))
             return ExitCode.fine
         }
-        guard let command = commands.first(where: { $0.name == name }) else {
-            let near = NearestName.find(name, among: commands.map(\.name))
-            throw CommandFailure(
-                "there is no command \(name)",
-                fix: near.map { "did you mean \($0)?" } ?? "meshproof --help",
-                code: ExitCode.usage)
-        }
+        let command = try CommandTable.command(named: name)
         let rest = Array(arguments[..<position] + arguments[(position + 1)...])
         let invocation = try Invocation.parse(rest, for: command)
         if invocation.has("help") {
@@ -67,24 +52,34 @@ public enum MeshCLI {
         return try command.run(invocation)
     }
 
-    /// Where the first word stands that is neither an option nor an option's value.
-    private static func commandPosition(_ arguments: [String]) -> Int? {
-        var index = 0
-        while index < arguments.count {
-            let argument = arguments[index]
-            if !argument.hasPrefix("-") { return index }
-            let option = Option.common.first {
-                argument == "--\($0.name)" || $0.letter.map { argument == "-\($0)" } ?? false
-            }
-            index += option?.value == nil ? 1 : 2
+    private static func withoutCommand(_ arguments: [String], _ output: Output) throws -> Int32 {
+        if arguments.contains("--version") {
+            output.line("meshproof \(ProgramVersion.current)")
+            return ExitCode.fine
         }
-        return nil
+        if arguments.contains("--help") || arguments.contains("-h") {
+            output.line(Help.overview(CommandTable.all, output.style))
+            return ExitCode.fine
+        }
+        if let unknown = arguments.first(where: { argument in
+            !Option.common.contains { $0.isNamed(by: argument) }
+        }) {
+            let names = Option.common.map(\.name) + ["version"]
+            let near = NearestName.find(String(unknown.drop { $0 == "-" }), among: names)
+            throw CommandFailure(
+                "there is no command in this call, and no option \(unknown)",
+                fix: near.map { "did you mean --\($0)?" } ?? "meshproof --help",
+                code: ExitCode.usage)
+        }
+        Output(2, noColor: arguments.contains("--no-color")).line(
+            Help.overview(CommandTable.all, output.style))
+        return ExitCode.usage
     }
 
     private static func report(_ error: any Error, to output: Output) -> Int32 {
         func say(_ message: String, _ fix: String?) {
-            output.line(output.style.red("error: ") + message)
-            if let fix { output.line(output.style.bold("  fix: ") + fix) }
+            output.hang(output.style.red("error: "), message)
+            if let fix { output.hang(output.style.bold("  fix: "), fix) }
         }
         switch error {
         case let failure as CommandFailure:

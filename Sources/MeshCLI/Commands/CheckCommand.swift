@@ -15,18 +15,15 @@ extension CommandTable {
         examples: ["meshproof check", "meshproof check -t lab.yaml --json"]
     ) { invocation in
         let output = Output(1, noColor: invocation.has("no-color"))
-        let path = invocation.values["topology"] ?? "topology.yaml"
-        let outcome = try Workspace.parse(path)
         if invocation.has("json") {
+            let path = invocation.values["topology"] ?? "topology.yaml"
+            let outcome = try Workspace.parse(path)
             let report = CheckReport(
                 outcome, addresses: try addresses(outcome.topology, invocation))
             try JSONOutput.print(report, command: "check", to: output)
             return outcome.topology == nil ? ExitCode.badTopology : ExitCode.fine
         }
-        guard outcome.topology != nil else {
-            _ = try Workspace(invocation, entersLab: false)
-            return ExitCode.badTopology
-        }
+        // Says what is wrong, where something is.
         let workspace = try Workspace(invocation, entersLab: false)
         CheckView(workspace, addresses: try addresses(workspace.topology, invocation)).print()
         return ExitCode.fine
@@ -37,8 +34,7 @@ extension CommandTable {
         _ topology: Topology?, _ invocation: Invocation
     ) throws -> [String: [IPAddress]] {
         guard let topology else { return [:] }
-        let folders = StateFolders.standard(
-            mesh: topology.mesh.name, state: invocation.values["state"])
+        let folders = Workspace.folders(mesh: topology.mesh.name, invocation)
         let state = try ControllerState(
             folders, mesh: topology.mesh.name, passphraseFile: nil, writing: false)
         return try state.previewAddresses(for: topology)
@@ -125,7 +121,7 @@ struct CheckView {
                 CheckView.way(to: node),
             ])
         }
-        nodes.lines(width: output.width).forEach(output.line)
+        nodes.lines(width: output.wrapWidth).forEach(output.line)
 
         if !topology.edges.isEmpty {
             output.line()
@@ -135,7 +131,7 @@ struct CheckView {
                     edges.add([path.name, "\(edge.from) → \(edge.to)", edge.via.rawValue])
                 }
             }
-            edges.lines(width: output.width).forEach(output.line)
+            edges.lines(width: output.wrapWidth).forEach(output.line)
         }
 
         output.line()
@@ -144,13 +140,9 @@ struct CheckView {
             let label = "\(derived.peering.a) – \(derived.peering.b)"
             let edges = derived.edges.map { "\($0.from) → \($0.to)" }
             let reasons = edges.isEmpty ? "peering is not by paths" : edges.joined(separator: ", ")
-            for (index, line) in TextWrap.lines(reasons, width: max(output.width - 30, 30))
-                .enumerated()
-            {
-                peerings.add([index == 0 ? label : "", line])
-            }
+            peerings.add([label, reasons])
         }
-        peerings.lines(width: output.width).forEach(output.line)
+        peerings.lines(width: output.wrapWidth).forEach(output.line)
         if !topology.forbid.isEmpty {
             output.line()
             output.line("  " + style.dim("FORBIDDEN"))

@@ -15,16 +15,15 @@ extension CommandTable {
     ) { invocation in
         let workspace = try Workspace(invocation)
         let state = try workspace.state(writing: true)
-        let names = workspace.topology.nodes.filter(\.managed).map(\.name)
-        try workspace.confirm(
-            "This removes mesh \(workspace.topology.mesh.name), with its keys, from \(names.joined(separator: ", ")). Go on?"
-        )
         let progress = workspace.progress()
-        let report = try DownRun(
+        let run = DownRun(
             workspace.topology, state: state, carrier: workspace.carrier(),
-            settings: try workspace.settings(),
-            progress: progress
-        ).run()
+            settings: workspace.settings, progress: progress)
+        let names = try run.nodes().map(\.name).joined(separator: ", ")
+        try workspace.confirm(
+            "This removes mesh \(workspace.topology.mesh.name), with its keys, from \(names). Go on?"
+        )
+        let report = try run.run()
         progress.end()
         let output = workspace.output
         if workspace.asJSON {
@@ -39,8 +38,8 @@ extension CommandTable {
                     : "Mesh \(report.mesh) is not wholly gone"))
         for node in report.nodes where node.error != nil || !node.left.isEmpty {
             let text = node.error ?? "still there: \(node.left.joined(separator: ", "))"
-            output.line("  \(workspace.style.red("✗")) \(workspace.style.bold(node.node))  \(text)")
-            if let fix = node.fix { output.line("      fix: \(fix)") }
+            output.hang("  \(workspace.style.red("✗")) \(workspace.style.bold(node.node))  ", text)
+            if let fix = node.fix { output.hang("      fix: ", fix) }
         }
         return report.isClean ? ExitCode.fine : ExitCode.failure
     }

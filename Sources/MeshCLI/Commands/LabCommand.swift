@@ -40,8 +40,12 @@ extension CommandTable {
             if command.first == "--" { command.removeFirst() }
             try lab.exec(operands[1], command)
         default:
+            let words = ["up", "down", "status", "exec"]
+            let near = NearestName.find(operands[0], among: words)
             throw CommandFailure(
-                "lab has no \(operands[0])", fix: "one of up, down, status, exec",
+                "lab has no \(operands[0])",
+                fix: near.map { "did you mean lab \($0)?" } ?? "one of "
+                    + words.joined(separator: ", "),
                 code: ExitCode.usage)
         }
     }
@@ -109,7 +113,7 @@ struct LabView {
             ])
             for note in host.notes { table.add(["", "", "", style.dim(note)]) }
         }
-        table.lines(width: workspace.output.width).forEach(workspace.output.line)
+        table.lines(width: workspace.output.wrapWidth).forEach(workspace.output.line)
         workspace.output.line("  next: meshproof --lab up")
         return ExitCode.fine
     }

@@ -17,7 +17,7 @@ extension CommandTable {
         let report = try PlanRun(
             workspace.topology, state: try workspace.state(writing: false),
             carrier: workspace.carrier(),
-            program: try NodeProgram.running(), settings: try workspace.settings(),
+            program: try NodeProgram.running(), settings: workspace.settings,
             progress: progress
         ).run()
         progress.end()
@@ -48,8 +48,8 @@ struct PlanView {
         for node in report.nodes {
             if let error = node.error {
                 output.line()
-                output.line("  \(style.red("✗")) \(style.bold(node.node))  \(error)")
-                if let fix = node.fix { output.line("    fix: \(fix)") }
+                output.hang("  \(style.red("✗")) \(style.bold(node.node))  ", error)
+                if let fix = node.fix { output.hang("      fix: ", fix) }
             } else if node.documentOnly {
                 output.line()
                 output.line(

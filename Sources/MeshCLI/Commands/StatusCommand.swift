@@ -25,7 +25,7 @@ extension CommandTable {
         let run = StatusRun(
             workspace.topology, state: try workspace.state(writing: false),
             carrier: workspace.carrier(),
-            settings: try workspace.settings(),
+            settings: workspace.settings,
             progress: invocation.has("watch") ? NoProgress() : progress)
         while true {
             let report = try run.look()
@@ -33,12 +33,14 @@ extension CommandTable {
             if workspace.asJSON {
                 try JSONOutput.print(report, command: "status", to: workspace.output)
             } else {
-                if invocation.has("watch") && workspace.output.isTerminal {
+                if invocation.has("watch") && workspace.output.canRewrite {
                     workspace.output.write("\u{1b}[H\u{1b}[J")
                 }
                 StatusView(workspace.output).print(report)
             }
             if invocation.has("watch") {
+                // `status --watch | head` ends with head.
+                guard workspace.output.hasReader else { return ExitCode.fine }
                 Clocks.sleep(2)
                 continue
             }
@@ -63,26 +65,27 @@ struct StatusView {
                 + "  \(Human.count(report.nodes.count, "node")), \(alive) of \(Human.count(report.peerings.count, "peering")) alive"
         )
         output.line()
-        nodes(report).lines(width: output.width).forEach(output.line)
+        nodes(report).lines(width: output.wrapWidth).forEach(output.line)
         output.line()
-        peerings(report).lines(width: output.width).forEach(output.line)
+        peerings(report).lines(width: output.wrapWidth).forEach(output.line)
         for node in report.nodes {
             if let error = node.error {
                 output.line()
-                output.line("  \(style.red("✗")) \(style.bold(node.node))  \(error)")
-                if let fix = node.fix { output.line("      fix: \(fix)") }
+                output.hang("  \(style.red("✗")) \(style.bold(node.node))  ", error)
+                if let fix = node.fix { output.hang("      fix: ", fix) }
             }
             for step in node.report?.drift ?? [] {
                 output.line()
-                output.line(
-                    "  \(style.yellow("drift")) \(style.bold(node.node))  \(step.change.summary)")
-                output.line("      \(style.dim(step.reason))")
+                output.hang(
+                    "  \(style.yellow("drift")) \(style.bold(node.node))  ", step.change.summary)
+                output.hang("      ", style.dim(step.reason))
             }
             if let back = node.report?.hello.rolledBack, back.at > report.at - 3600 {
                 output.line()
-                output.line(
-                    "  \(style.yellow("↺")) \(style.bold(node.node))  took revision \(back.revision) back \(Human.age(report.at - back.at)) ago: \(back.reason)"
-                )
+                output.hang(
+                    "  \(style.yellow("↺")) \(style.bold(node.node))  ",
+                    "took revision \(back.revision) back \(Human.age(report.at - back.at)) ago: "
+                        + back.reason)
             }
         }
     }
@@ -112,7 +115,7 @@ struct StatusView {
 
     private func peerings(_ report: StatusReport) -> Table {
         let style = output.style
-        var table = Table(["PEERING", "STATE", "HANDSHAKE", "RX", "TX", "ENDPOINTS"], style)
+        var table = Table(["PEERING", "STATE", "HANDSHAKE", "RX", "TX", "ENDPOINT"], style)
         for peering in report.peerings {
             let state =
                 switch peering.state {
@@ -120,7 +123,7 @@ struct StatusView {
                 case .idle: style.yellow("idle")
                 case .missing: style.red("missing")
                 case .waiting: style.dim("waiting")
-                case .unknown: style.dim("unknown")
+                case .unknown: style.red("unknown")
                 }
             let ages = peering.ends.compactMap(\.handshakeAge)
             let first = peering.ends.first

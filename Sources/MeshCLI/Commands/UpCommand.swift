@@ -24,7 +24,7 @@ extension CommandTable {
         let report = try UpRun(
             workspace.topology, state: try workspace.state(writing: true),
             carrier: workspace.carrier(),
-            program: try NodeProgram.running(), settings: try workspace.settings(),
+            program: try NodeProgram.running(), settings: workspace.settings,
             progress: progress
         ).run()
         progress.end()
@@ -67,8 +67,8 @@ struct UpView {
         }
         for node in bad {
             let mark = node.state == .rolledBack ? style.yellow("↺") : style.red("✗")
-            output.line("  \(mark) \(style.bold(node.node))  \(node.error ?? "")")
-            if let fix = node.fix { output.line("      fix: \(fix)") }
+            output.hang("  \(mark) \(style.bold(node.node))  ", node.error ?? "")
+            if let fix = node.fix { output.hang("      fix: ", fix) }
         }
         for line in report.waiting { output.line("  \(style.yellow("waiting")) \(line)") }
         if bad.isEmpty {

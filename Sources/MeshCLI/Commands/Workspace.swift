@@ -13,6 +13,8 @@ struct Workspace {
     let errors: Output
     let topologyPath: String
     let topology: Topology
+    /// How runs deal with nodes, from the options.
+    let settings: RunSettings
 
     /// Reads the topology; reports all its mistakes at once. With `--lab`, moves into the lab's network first.
     init(_ invocation: Invocation, entersLab: Bool = true) throws {
@@ -20,6 +22,7 @@ struct Workspace {
         let noColor = invocation.has("no-color")
         output = Output(1, noColor: noColor)
         errors = Output(2, noColor: noColor)
+        settings = try Workspace.settings(invocation)
         topologyPath = invocation.values["topology"] ?? "topology.yaml"
         topology = try Workspace.read(topologyPath, errors)
         if entersLab && invocation.has("lab") {
@@ -39,15 +42,9 @@ struct Workspace {
     /// Opens the controller's state for this mesh.
     func state(writing: Bool) throws -> ControllerState {
         let mesh = topology.mesh.name
-        let folders: StateFolders
-        if let labNames {
-            folders = StateFolders(
-                state: labNames.state, keyFile: "\(labNames.root)/controller.kek")
-        } else {
-            folders = StateFolders.standard(mesh: mesh, state: invocation.values["state"])
-        }
         let state = try ControllerState(
-            folders, mesh: mesh, passphraseFile: invocation.values["passphrase-file"],
+            Workspace.folders(mesh: mesh, invocation), mesh: mesh,
+            passphraseFile: invocation.values["passphrase-file"],
             writing: writing)
         // A rehearsal's key file goes with the rehearsal: nothing to back up.
         let notice = invocation.has("lab") ? nil : state.notice
@@ -55,13 +52,22 @@ struct Workspace {
         return state
     }
 
+    /// Where the state of a mesh is: the lab's own, where `--lab` asks for it.
+    static func folders(mesh: String, _ invocation: Invocation) -> StateFolders {
+        guard invocation.has("lab") else {
+            return StateFolders.standard(mesh: mesh, state: invocation.values["state"])
+        }
+        let names = LabNames(mesh: mesh)
+        return StateFolders(state: names.state, keyFile: "\(names.root)/controller.kek")
+    }
+
     /// The way to the nodes.
     func carrier() -> NodeCarrier {
         NodeCarrier(ssh: SSHCarrier(configFile: labNames?.sshConfig))
     }
 
-    /// How runs deal with nodes, from the options.
-    func settings() throws -> RunSettings {
+    /// *Throws:* ``CommandFailure`` for a number out of range, before anything is read or made.
+    private static func settings(_ invocation: Invocation) throws -> RunSettings {
         var settings = RunSettings()
         settings.timeout = try invocation.seconds("timeout", settings.timeout, in: 1...3600)
         settings.parallel = try invocation.count("parallel", settings.parallel, in: 1...1024)

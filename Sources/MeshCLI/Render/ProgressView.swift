@@ -2,7 +2,7 @@ import MeshController
 import Synchronization
 
 /// A line a node: rewritten in place on a terminal, printed once at the end elsewhere.
-final class ProgressView: Progress {
+package final class ProgressView: Progress {
     private struct Line {
         var text: String
         var good: Bool?
@@ -14,37 +14,37 @@ final class ProgressView: Progress {
         var drawn = 0
     }
 
-    /// More nodes than this and only those that are through get a line.
-    private static let liveLimit = 24
+    /// More nodes than this and only those that are through get a line: a terminal of 24 rows must hold all.
+    private static let liveLimit = 20
 
     private let output: Output
     private let quiet: Bool
     private let state = Mutex(State())
 
-    init(_ output: Output, quiet: Bool) {
+    package init(_ output: Output, quiet: Bool) {
         self.output = output
         self.quiet = quiet
     }
 
-    func working(_ node: String, _ phase: String) {
+    package func working(_ node: String, _ phase: String) {
         update(node, Line(text: phase, good: nil))
     }
 
-    func finished(_ node: String, _ text: String, good: Bool) {
+    package func finished(_ node: String, _ text: String, good: Bool) {
         update(node, Line(text: text, good: good))
     }
 
-    func note(_ text: String) {
+    package func note(_ text: String) {
         if quiet { return }
         state.withLock { state in
             erase(&state)
-            output.line("  \(output.style.yellow("!")) \(text)")
+            output.hang("  \(output.style.yellow("!")) ", text)
             draw(&state)
         }
     }
 
     /// Leaves what stands there and starts anew below it.
-    func end() {
+    package func end() {
         state.withLock { $0 = State() }
     }
 
@@ -53,22 +53,34 @@ final class ProgressView: Progress {
         state.withLock { state in
             if state.lines[node] == nil { state.order.append(node) }
             state.lines[node] = line
-            if output.isTerminal && state.order.count <= Self.liveLimit {
+            if isLive(state) {
                 erase(&state)
                 draw(&state)
-            } else if line.good != nil {
-                output.line(render(node, line, nameWidth: 0))
+                return
             }
+            if state.drawn > 0 {
+                // One too many for live lines: what was through is said again, and will not be overwritten any more.
+                erase(&state)
+                for name in state.order where name != node {
+                    guard let line = state.lines[name], line.good != nil else { continue }
+                    output.line(render(name, line, nameWidth: 0))
+                }
+            }
+            if line.good != nil { output.line(render(node, line, nameWidth: 0)) }
         }
     }
 
+    private func isLive(_ state: State) -> Bool {
+        output.canRewrite && state.order.count <= Self.liveLimit
+    }
+
     private func erase(_ state: inout State) {
-        if output.isTerminal && state.drawn > 0 { output.write("\u{1b}[\(state.drawn)A\u{1b}[J") }
+        if state.drawn > 0 { output.write("\u{1b}[\(state.drawn)A\u{1b}[J") }
         state.drawn = 0
     }
 
     private func draw(_ state: inout State) {
-        guard output.isTerminal, state.order.count <= Self.liveLimit else { return }
+        guard isLive(state) else { return }
         let width = state.order.map(\.count).max() ?? 0
         for node in state.order {
             guard let line = state.lines[node] else { continue }
@@ -81,7 +93,7 @@ final class ProgressView: Progress {
         let mark = line.good.map(output.style.mark) ?? output.style.cyan("·")
         let name = node.padding(to: nameWidth)
         // Without a terminal nothing is cut: a log keeps the whole message.
-        let room = output.isTerminal ? output.width - max(nameWidth, node.count) - 7 : Int.max
+        let room = output.canRewrite ? output.width - max(nameWidth, node.count) - 7 : Int.max
         return "  \(mark) \(output.style.bold(name))  \(TextWrap.clip(line.text, width: room))"
     }
 }

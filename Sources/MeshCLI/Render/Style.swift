@@ -2,18 +2,18 @@ import CLinux
 import Glibc
 
 /// Colours and marks, or plain text where nobody can see colours.
-struct Style: Sendable {
-    let color: Bool
+package struct Style: Sendable {
+    package let color: Bool
 
-    func bold(_ text: String) -> String { wrap("1", text) }
-    func dim(_ text: String) -> String { wrap("2", text) }
-    func red(_ text: String) -> String { wrap("31", text) }
-    func green(_ text: String) -> String { wrap("32", text) }
-    func yellow(_ text: String) -> String { wrap("33", text) }
-    func cyan(_ text: String) -> String { wrap("36", text) }
+    package func bold(_ text: String) -> String { wrap("1", text) }
+    package func dim(_ text: String) -> String { wrap("2", text) }
+    package func red(_ text: String) -> String { wrap("31", text) }
+    package func green(_ text: String) -> String { wrap("32", text) }
+    package func yellow(_ text: String) -> String { wrap("33", text) }
+    package func cyan(_ text: String) -> String { wrap("36", text) }
 
     /// A tick or a cross.
-    func mark(_ good: Bool) -> String { good ? green("✓") : red("✗") }
+    package func mark(_ good: Bool) -> String { good ? green("✓") : red("✗") }
 
     private func wrap(_ code: String, _ text: String) -> String {
         color ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text
@@ -21,29 +21,48 @@ struct Style: Sendable {
 }
 
 /// One of the two output streams: whether it is a terminal, how wide, and how to write to it.
-struct Output: Sendable {
-    let descriptor: Int32
-    let isTerminal: Bool
-    let style: Style
+package struct Output: Sendable {
+    package let descriptor: Int32
+    package let isTerminal: Bool
+    /// Whether lines can be written over: a terminal, and not a dumb one.
+    package let canRewrite: Bool
+    package let style: Style
 
-    init(_ descriptor: Int32, noColor: Bool) {
+    package init(_ descriptor: Int32, noColor: Bool) {
         self.descriptor = descriptor
         isTerminal = isatty(descriptor) == 1
         let dumb = getenv("TERM").map { String(cString: $0) == "dumb" } ?? true
         let refused = getenv("NO_COLOR").map { $0.pointee != 0 } ?? false
-        style = Style(color: isTerminal && !dumb && !refused && !noColor)
+        canRewrite = isTerminal && !dumb
+        style = Style(color: canRewrite && !refused && !noColor)
     }
 
     /// Columns, 80 where it is no terminal.
-    var width: Int {
+    package var width: Int {
         let width = Int(cl_terminal_width(descriptor))
         return width > 0 ? width : 80
     }
 
-    /// Writes text and a newline; a reader that has gone away is no error of ours.
-    func line(_ text: String = "") { write(text + "\n") }
+    /// Columns for what a reader's program may want whole: no limit where it is no terminal.
+    package var wrapWidth: Int { isTerminal ? width : Int.max / 2 }
 
-    func write(_ text: String) {
+    /// False once the reader of a pipe has gone away. *Source:* `poll(2)`, POLLERR.
+    package var hasReader: Bool {
+        var entry = pollfd(fd: descriptor, events: 0, revents: 0)
+        return poll(&entry, 1, 0) < 1 || Int32(entry.revents) & (POLLERR | POLLNVAL) == 0
+    }
+
+    /// Writes `label` and a text that, where it is too long for the terminal, goes on below its own beginning.
+    package func hang(_ label: String, _ text: String) {
+        let left = TextWrap.visible(label)
+        let lines = TextWrap.lines(text, width: max(wrapWidth - left, 20))
+        line(label + lines.joined(separator: "\n" + String(repeating: " ", count: left)))
+    }
+
+    /// Writes text and a newline; a reader that has gone away is no error of ours.
+    package func line(_ text: String = "") { write(text + "\n") }
+
+    package func write(_ text: String) {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
             let written = bytes.withUnsafeBytes {

@@ -1,15 +1,15 @@
 /// One option of a command. Help, parsing and completion all read it here.
-struct Option: Sendable {
+package struct Option: Sendable {
     /// Without the dashes.
-    let name: String
+    package let name: String
     /// One letter, or nil.
-    let letter: Character?
+    package let letter: Character?
     /// What its value is called in help, or nil where it takes none.
-    let value: String?
+    package let value: String?
     /// One line.
-    let help: String
+    package let help: String
 
-    init(
+    package init(
         _ name: String, _ letter: Character? = nil, value: String? = nil, help: String
     ) {
         self.name = name
@@ -18,8 +18,13 @@ struct Option: Sendable {
         self.help = help
     }
 
+    /// Whether an argument, without a value attached, is this option.
+    package func isNamed(by argument: String) -> Bool {
+        argument == "--\(name)" || letter.map { argument == "-\($0)" } ?? false
+    }
+
     /// Options that every command takes.
-    static let common: [Option] = [
+    package static let common: [Option] = [
         Option("topology", "t", value: "FILE", help: "the topology (default ./topology.yaml)"),
         Option(
             "state", value: "DIR",
@@ -32,7 +37,7 @@ struct Option: Sendable {
     ]
 
     /// Options of commands that talk to nodes.
-    static let fleet: [Option] = [
+    package static let fleet: [Option] = [
         Option(
             "timeout", value: "SECONDS",
             help: "how long one request to a node may take (default 20)"),
@@ -43,24 +48,24 @@ struct Option: Sendable {
 }
 
 /// One command: its place in help, its options and what it does.
-struct Command: Sendable {
-    let name: String
+package struct Command: Sendable {
+    package let name: String
     /// What follows the name in the usage line, for instance `NODE COMMAND…`.
-    let operands: String
+    package let operands: String
     /// One line for the overview.
-    let summary: String
+    package let summary: String
     /// What a tired person needs to know, wrapped by hand at 76 columns.
-    let explanation: String
+    package let explanation: String
     /// Command lines that work as they stand.
-    let examples: [String]
-    let options: [Option]
+    package let examples: [String]
+    package let options: [Option]
     /// How many operands are allowed.
-    let operandCount: ClosedRange<Int>
+    package let operandCount: ClosedRange<Int>
     /// Where the first operand is this word, everything after the second is another program's and not parsed.
-    let passesThrough: String?
-    let run: @Sendable (Invocation) throws -> Int32
+    package let passesThrough: String?
+    package let run: @Sendable (Invocation) throws -> Int32
 
-    init(
+    package init(
         _ name: String, operands: String = "", operandCount: ClosedRange<Int> = 0...0,
         passesThrough: String? = nil, summary: String, explanation: String, examples: [String],
         options: [Option] = [], run: @escaping @Sendable (Invocation) throws -> Int32

@@ -1,6 +1,6 @@
 /// The help texts, all made from the command table.
-enum Help {
-    static func overview(_ commands: [Command], _ style: Style) -> String {
+package enum Help {
+    package static func overview(_ commands: [Command], _ style: Style) -> String {
         let width = commands.map(\.name.count).max() ?? 0
         var lines = [
             "meshproof: an encrypted mesh for your AI stack, from one file.", "",
@@ -21,7 +21,7 @@ enum Help {
         return lines.joined(separator: "\n")
     }
 
-    static func text(for command: Command, _ style: Style) -> String {
+    package static func text(for command: Command, _ style: Style) -> String {
         var lines = [
             "meshproof \(command.name): \(command.summary)", "",
             style.bold("Usage:")

@@ -1,27 +1,28 @@
 import MeshModel
 
 /// A parsed command line.
-struct Invocation: Sendable {
+package struct Invocation: Sendable {
     /// Values by option name; options without a value have an empty one.
-    var values: [String: String] = [:]
-    var operands: [String] = []
+    package var values: [String: String] = [:]
+    package var operands: [String] = []
 
-    func has(_ name: String) -> Bool { values[name] != nil }
+    package func has(_ name: String) -> Bool { values[name] != nil }
 
     /// The number given for an option, or `standard`.
-    func seconds(_ name: String, _ standard: Double, in range: ClosedRange<Double>) throws -> Double
+    package func seconds(_ name: String, _ standard: Double, in range: ClosedRange<Double>) throws
+        -> Double
     {
         guard let text = values[name] else { return standard }
         guard let number = Double(text), range.contains(number) else {
             throw CommandFailure(
-                "--\(name) \(text): want a number of seconds from \(range.lowerBound) to \(range.upperBound)",
+                "--\(name) \(text): want a number of seconds from \(Int(range.lowerBound)) to \(Int(range.upperBound))",
                 code: ExitCode.usage)
         }
         return number
     }
 
     /// The whole number given for an option, or `standard`.
-    func count(_ name: String, _ standard: Int, in range: ClosedRange<Int>) throws -> Int {
+    package func count(_ name: String, _ standard: Int, in range: ClosedRange<Int>) throws -> Int {
         guard let text = values[name] else { return standard }
         guard let number = Int(text), range.contains(number) else {
             throw CommandFailure(
@@ -32,7 +33,7 @@ struct Invocation: Sendable {
     }
 
     /// Parses what follows the command's name.
-    static func parse(_ arguments: [String], for command: Command) throws -> Invocation {
+    package static func parse(_ arguments: [String], for command: Command) throws -> Invocation {
         let options = command.options + Option.common
         var invocation = Invocation()
         var index = 0
@@ -53,7 +54,7 @@ struct Invocation: Sendable {
                 continue
             }
             let (name, attached) = split(argument)
-            guard let option = options.first(where: { matches($0, name) }) else {
+            guard let option = options.first(where: { $0.isNamed(by: name) }) else {
                 throw unknown(argument, options, command)
             }
             if option.value == nil {
@@ -84,10 +85,6 @@ struct Invocation: Sendable {
             return (argument, nil)
         }
         return (String(argument[..<equals]), String(argument[argument.index(after: equals)...]))
-    }
-
-    private static func matches(_ option: Option, _ name: String) -> Bool {
-        name == "--\(option.name)" || option.letter.map { name == "-\($0)" } ?? false
     }
 
     private static func unknown(

@@ -34,7 +34,7 @@ public final class NodeConnection: Sendable {
                 .enroll,
                 "\(node) belongs to a mesh of the same name that another controller has set up",
                 hint: "work with that controller's state (--state), or run "
-                    + "`\(NodeProgram.installedPath) node leave` on \(node) first")
+                    + "`\(NodeProgram.installedPath) node leave --mesh NAME` on \(node) first")
         }
         if hello.node != node {
             throw ControllerError(
