@@ -9,7 +9,7 @@ import Testing
     .serialized, .enabled(if: LabConditions.isRoot))
 struct ResilienceTests {
     /// Fewer rounds under emulation, where each takes ten times as long.
-    private static let rounds = LabConditions.isUnderEmulation ? 6 : 20
+    private static let rounds = LabConditions.isUnderEmulation ? 4 : 20
 
     @Test("up killed at random moments converges when it is run again, and no key is lost")
     func killedUp() throws {
