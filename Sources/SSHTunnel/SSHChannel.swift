@@ -31,6 +31,7 @@ public final class SSHChannel {
         callbacks.initialize(to: ssh_channel_callbacks_struct())
         callbacks.pointee.size = MemoryLayout<ssh_channel_callbacks_struct>.size
         callbacks.pointee.userdata = Unmanaged.passUnretained(outcome).toOpaque()
+        callbacks.pointee.channel_data_function = noteData
         callbacks.pointee.channel_exit_status_function = noteExitStatus
         callbacks.pointee.channel_exit_signal_function = noteExitSignal
         ssh_set_channel_callbacks(handle, callbacks)
@@ -73,9 +74,16 @@ public final class SSHChannel {
 
     /// Standard output as far as it has arrived: nil where nothing has, empty at its end.
     func readNow() throws(SSHError) -> [UInt8]? {
-        let (bytes, code) = take(fromErrors: false)
-        if code > 0 { return bytes }
-        try drainErrors()
+        var code: Int32
+        repeat {
+            outcome.hasNewData = false
+            let bytes: [UInt8]
+            (bytes, code) = take(fromErrors: false)
+            if code > 0 { return bytes }
+            drainErrors()
+            // A look at one stream takes the other's packets off the socket too. The socket is silent then, so that
+            // who waits for it before reading them would wait for nothing.
+        } while outcome.hasNewData
         if code == SSH_EOF { return [] }
         if code < 0 || ssh_channel_is_closed(handle) != 0 {
             // A server that has told the exit status and closed has ended properly, with or without an EOF.
@@ -86,7 +94,7 @@ public final class SSHChannel {
         return nil
     }
 
-    private func drainErrors() throws(SSHError) {
+    private func drainErrors() {
         while true {
             let (bytes, code) = take(fromErrors: true)
             if code <= 0 { return }
@@ -205,9 +213,20 @@ public final class SSHChannel {
     }
 }
 
-/// How a command ended, filled in by libssh's callbacks.
+/// What libssh's callbacks say of a command: how it ended, and whether data came since the flag was last cleared.
 private final class CommandOutcome {
     var status: ExitStatus?
+    var hasNewData = false
+}
+
+/// Takes nothing itself: the bytes stay with libssh until they are read.
+private func noteData(
+    _ session: ssh_session?, _ channel: ssh_channel?, _ data: UnsafeMutableRawPointer?,
+    _ size: UInt32, _ isError: Int32, _ context: UnsafeMutableRawPointer?
+) -> Int32 {
+    guard let context else { return 0 }
+    Unmanaged<CommandOutcome>.fromOpaque(context).takeUnretainedValue().hasNewData = true
+    return 0
 }
 
 private func noteExitStatus(
