@@ -101,7 +101,9 @@ let package = Package(
                 "MeshController", "StateStore", "Secrets", "NodeProtocol", "TopologyFile",
                 "LinuxSystem", "MeshModel",
             ]),
-        tests("MeshCLITests", ["MeshCLI", "MeshController", "LinuxSystem", "MeshModel"]),
+        tests(
+            "MeshCLITests",
+            ["MeshCLI", "MeshController", "NodeProtocol", "LinuxSystem", "MeshModel"]),
         // Root, namespaces and a kernel with WireGuard (or wireguard-go); see scripts/test.
         tests(
             "LabTests",

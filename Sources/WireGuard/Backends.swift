@@ -38,7 +38,7 @@ public enum Backends {
         if link.kind == UserspaceBackend.linkKind, UserspaceBackend().answers(name) {
             return .userspace
         }
-        return .foreign(link.kind ?? "hardware")
+        return .foreign(kind: link.kind ?? "hardware")
     }
 
     /// The backend that holds an interface; nil where there is none of that name, or it is no WireGuard.

@@ -145,7 +145,7 @@ struct KernelWireGuardLabTests {
             let create = #expect(throws: WireGuardError.self) { try backend.create(name) }
             let delete = #expect(throws: WireGuardError.self) { try backend.delete(name) }
             #expect(create?.code == .nameTaken && delete?.code == .nameTaken)
-            #expect(try Backends.kind(of: name) == .foreign("veth"))
+            #expect(try Backends.kind(of: name) == .foreign(kind: "veth"))
         }
     }
 }

@@ -106,7 +106,7 @@ enum PlanWorld {
     private static func interface(
         _ name: String, index: Int32, _ random: inout PlanRandom
     ) -> ObservedInterface {
-        let kind = random.pick([InterfaceKind.kernel, .kernel, .userspace, .foreign("dummy")])
+        let kind = random.pick([InterfaceKind.kernel, .kernel, .userspace, .foreign(kind: "dummy")])
         var pool = overlay.shuffled(using: &random)
         let peers = random.some(Array(1...6), upTo: 5).map { number in
             let count = min(Int.random(in: 0...3, using: &random), pool.count)
@@ -122,7 +122,7 @@ enum PlanWorld {
         let device = ObservedDevice(
             publicKey: random.pick([nil, key(200), key(201)]), listenPort: random.pick([0, 51820]),
             fwmark: 0, peers: peers)
-        let hasDevice = kind != .foreign("dummy") && !random.chance(8)
+        let hasDevice = kind != .foreign(kind: "dummy") && !random.chance(8)
         return ObservedInterface(
             name: name, index: index, kind: kind, isUp: random.chance(2),
             mtu: random.pick([1280, 1420]), group: random.pick([0, Ownership.linkGroup]),

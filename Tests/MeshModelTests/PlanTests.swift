@@ -212,7 +212,7 @@ struct PlanTests {
         "replaces what cannot become the wanted interface",
         arguments: [
             (
-                InterfaceKind.foreign("dummy"), BackendChoice.auto,
+                InterfaceKind.foreign(kind: "dummy"), BackendChoice.auto,
                 "it is of kind dummy, want wireguard"
             ),
             (.kernel, .userspace, "it is the kernel's, want userspace"),

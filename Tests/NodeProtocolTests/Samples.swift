@@ -33,7 +33,7 @@ enum Samples {
         bootID: "3f1d\"\\\u{1}é", observedAt: 1_800_000_000.25,
         interfaces: [
             ObservedInterface(
-                name: "mp0-homelab", index: 7, kind: .foreign("vxlan"), isUp: true, mtu: 1420,
+                name: "mp0-homelab", index: 7, kind: .foreign(kind: "vxlan"), isUp: true, mtu: 1420,
                 group: Ownership.linkGroup, addresses: prefixes,
                 device: ObservedDevice(
                     publicKey: key, listenPort: 51820, fwmark: .max,
@@ -61,7 +61,7 @@ enum Samples {
 
     static let steps = [
         PlanStep(.createInterface(name: "mp0-homelab", backend: .kernel), reason: "there is none"),
-        PlanStep(.setRoute(observed.routes[0]), reason: "missing"),
+        PlanStep(.setRoute(route: observed.routes[0]), reason: "missing"),
         PlanStep(.removePeer(interface: "mp0-homelab", publicKey: key), reason: "no edge needs it"),
     ]
 

@@ -20,17 +20,26 @@ extension CommandTable {
             "sudo meshproof lab down",
         ]
     ) { invocation in
-        let workspace = try Workspace(invocation, entersLab: false)
-        let lab = try Lab(topology: workspace.topology, topologyPath: workspace.topologyPath)
         let operands = invocation.operands
+        let words = ["up", "down", "status", "exec"]
+        guard words.contains(operands[0]) else {
+            let near = NearestName.find(operands[0], among: words)
+            throw CommandFailure(
+                "lab has no \(operands[0])",
+                fix: near.map { "did you mean lab \($0)?" } ?? "one of "
+                    + words.joined(separator: ", "),
+                code: ExitCode.usage)
+        }
         if operands[0] != "exec" && operands.count > 1 {
             throw CommandFailure("lab \(operands[0]) takes nothing more", code: ExitCode.usage)
         }
+        let workspace = try Workspace(invocation, entersLab: false)
+        let lab = try Lab(topology: workspace.topology, topologyPath: workspace.topologyPath)
         switch operands[0] {
         case "up": return try LabView(workspace).up(lab)
         case "down": return try LabView(workspace).down(lab)
         case "status": return try LabView(workspace).status(lab)
-        case "exec":
+        default:
             guard operands.count >= 2 else {
                 throw CommandFailure(
                     "lab exec wants a node", fix: "meshproof lab exec NODE COMMAND…",
@@ -39,14 +48,6 @@ extension CommandTable {
             var command = Array(operands[2...])
             if command.first == "--" { command.removeFirst() }
             try lab.exec(operands[1], command)
-        default:
-            let words = ["up", "down", "status", "exec"]
-            let near = NearestName.find(operands[0], among: words)
-            throw CommandFailure(
-                "lab has no \(operands[0])",
-                fix: near.map { "did you mean lab \($0)?" } ?? "one of "
-                    + words.joined(separator: ", "),
-                code: ExitCode.usage)
         }
     }
 }

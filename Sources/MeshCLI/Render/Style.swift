@@ -5,6 +5,8 @@ import Glibc
 package struct Style: Sendable {
     package let color: Bool
 
+    package init(color: Bool) { self.color = color }
+
     package func bold(_ text: String) -> String { wrap("1", text) }
     package func dim(_ text: String) -> String { wrap("2", text) }
     package func red(_ text: String) -> String { wrap("31", text) }

@@ -54,7 +54,7 @@ package struct Command: Sendable {
     package let operands: String
     /// One line for the overview.
     package let summary: String
-    /// What a tired person needs to know, wrapped by hand at 76 columns.
+    /// What a tired person needs to know; help wraps it.
     package let explanation: String
     /// Command lines that work as they stand.
     package let examples: [String]

@@ -26,8 +26,10 @@ package enum Help {
             "meshproof \(command.name): \(command.summary)", "",
             style.bold("Usage:")
                 + " meshproof \(command.name)\(command.operands.isEmpty ? "" : " " + command.operands) [OPTIONS]",
-            "", command.explanation, "", style.bold("Options:"),
+            "",
         ]
+        lines += TextWrap.lines(command.explanation, width: 78)
+        lines += ["", style.bold("Options:")]
         let options = command.options + Option.common
         let labels = options.map(label)
         let width = labels.map(\.count).max() ?? 0

@@ -18,6 +18,9 @@ package struct NodeProbe: Sendable, Equatable {
     /// Our user id there, after sudo.
     package var uid: Int?
 
+    /// Of a node of which nothing is known.
+    package init() {}
+
     /// One command that answers all of it as `key=value` lines; it changes nothing.
     ///
     /// The agent's process is in its lock file; its `exe` leads to the very file it runs, even where another has taken

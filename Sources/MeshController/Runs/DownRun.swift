@@ -125,6 +125,7 @@ public struct DownRun: Sendable {
 
     /// Prints a line for everything of the mesh that is still on a node, without any program of ours.
     ///
+    /// One `grep` finds the few processes that are worth a look: a look at each would take seconds on a busy machine.
     /// The agent ends after its answer, so the sweep gives it two seconds to go.
     package static func sweepCommand(mesh: String) -> String {
         """
@@ -133,7 +134,8 @@ public struct DownRun: Sendable {
         for f in /var/lib/meshproof/\(mesh) /run/meshproof/\(mesh) \
         /etc/systemd/system/meshproof-\(mesh).service /run/wireguard/mp[0-9]-\(mesh).sock; do \
         [ -e "$f" ] && echo "file $f"; done; \
-        for p in /proc/[0-9]*; do c=$(tr '\\0' ' ' < $p/cmdline 2>/dev/null); w=${c%% *}; case "${w##*/} ${c#* }" in \
+        for f in $(grep -ls -e '\(mesh)' /proc/[0-9]*/cmdline 2>/dev/null); do \
+        p=${f%/cmdline}; c=$({ tr '\\0' ' ' < $f; } 2>/dev/null); w=${c%% *}; case "${w##*/} ${c#* }" in \
         "meshproof node agent --mesh \(mesh) "*|"wireguard-go mp"[0-9]"-\(mesh) "*) echo "process ${p#/proc/}: $c";; \
         esac; done; exit 0
         """

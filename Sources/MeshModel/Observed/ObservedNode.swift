@@ -38,7 +38,7 @@ public enum InterfaceKind: Codable, Sendable, Hashable {
     /// A tun device that our wireguard-go holds.
     case userspace
     /// Something else that took the name; the kernel's word for it.
-    case foreign(String)
+    case foreign(kind: String)
 }
 
 /// One interface as it is.

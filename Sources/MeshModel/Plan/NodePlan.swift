@@ -116,7 +116,7 @@ struct NodePlan {
             ? observed.routes
             : observed.routes.filter { !deleted.contains($0.interface ?? "") }
         if there.isEmpty {
-            for route in wanted { add(.setRoute(route), "no such route") }
+            for route in wanted { add(.setRoute(route: route), "no such route") }
             return
         }
         let found = RoutePlan(there)
@@ -128,7 +128,9 @@ struct NodePlan {
             }
             let rivals = found.routes(at: route)
             if rivals.contains(route) { continue }
-            add(.setRoute(route), rivals.first.map { Self.contrast($0, route) } ?? "no such route")
+            add(
+                .setRoute(route: route),
+                rivals.first.map { Self.contrast($0, route) } ?? "no such route")
         }
         // Where each route there is the only one at its place and wanted, none is too many.
         if kept == there.count { return }
@@ -162,7 +164,7 @@ struct NodePlan {
                     continue
                 }
             }
-            add(.removeRoute(route), "not in the document")
+            add(.removeRoute(route: route), "not in the document")
         }
     }
 

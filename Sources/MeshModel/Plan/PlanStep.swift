@@ -45,9 +45,9 @@ public enum Change: Codable, Sendable, Equatable {
     /// Removes an address from our interface.
     case removeAddress(interface: String, address: IPPrefix)
     /// Adds a route, or replaces the one for the same destination and metric.
-    case setRoute(ObservedRoute)
+    case setRoute(route: ObservedRoute)
     /// Removes a route of ours.
-    case removeRoute(ObservedRoute)
+    case removeRoute(route: ObservedRoute)
 }
 
 /// Settings of a peer that differ; nil leaves a setting alone.

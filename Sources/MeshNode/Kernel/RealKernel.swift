@@ -61,7 +61,7 @@ package final class RealKernel: NodeKernel {
     private func interface(_ link: Link, _ addresses: [IPPrefix]) throws(NodeError)
         -> ObservedInterface
     {
-        var kind = InterfaceKind.foreign(link.kind ?? "hardware")
+        var kind = InterfaceKind.foreign(kind: link.kind ?? "hardware")
         var device: ObservedDevice?
         do throws(WireGuardError) {
             kind = try Backends.kind(of: link.name) ?? kind
