@@ -24,11 +24,12 @@ extension UpRun {
         let identity = state.identity
         let nudged = try fleet.phase("shaking hands", members, name: \.name, isVital: false) {
             member throws(ControllerError) in
-            let connection = try member.contact.agent(meshID: identity.meshID, mesh: identity.mesh)
-            try connection.nudge()
-            return connection
+            try member.contact.agent(meshID: identity.meshID, mesh: identity.mesh)
         }.results
         let listeners = members.filter { nudged[$0.name] != nil }
+        // One after the other: two that greet each other in the same moment drop each other's answer, and try again
+        // only after 5 s.
+        for member in listeners { try? nudged[member.name]?.nudge() }
         let deadline = Clocks.monotonic() + Self.handshakePatience
         // What was fresh before the change says nothing of what is there after it.
         alive = []
