@@ -59,12 +59,12 @@ struct ShellTests {
         }
         let script = """
             cd \(folder); mkfifo hold; exec 3<>hold
-            (exec -a /opt/meshproof sh node agent --mesh \(mesh) --detached <hold) & a=$!
-            (exec -a wireguard-go sh mp0-\(mesh) <hold) & b=$!
-            (exec -a /opt/meshproof sh node agent --mesh \(mesh)x <hold) & c=$!
-            (exec -a wireguard-go sh mp0-x\(mesh) <hold) & d=$!
+            (exec -a /opt/meshproof sh node agent --mesh \(mesh) --detached <hold) & one=$!
+            (exec -a wireguard-go sh mp0-\(mesh) <hold) & two=$!
+            (exec -a /opt/meshproof sh node agent --mesh \(mesh)x <hold) & three=$!
+            (exec -a wireguard-go sh mp0-x\(mesh) <hold) & four=$!
             sleep 0.3; \(DownRun.sweepCommand(mesh: mesh).replacingExit)
-            kill $a $b $c $d; wait 2>/dev/null; exit 0
+            kill $one $two $three $four; wait 2>/dev/null; exit 0
             """
         let result = try Child.run(["bash", "-c", script], timeout: 60)
         let found = result.text.split(separator: "\n").map { $0.split(separator: ":").last ?? "" }
