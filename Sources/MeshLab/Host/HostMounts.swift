@@ -41,7 +41,7 @@ enum HostMounts {
     ) throws(SystemError) {
         let slug = target.dropFirst().map { $0 == "/" ? "-" : $0 }
         let upper = "\(folder)/upper/\(String(slug))"
-        let work = "\(folder)/work/\(String(slug))"
+        let work = "\(folder)/overlay-work/\(String(slug))"
         try Files.makeFolder(upper)
         try Files.makeFolder(work)
         // The overlay's root shows the upper folder's owner and mode.
