@@ -15,7 +15,8 @@ enum LabEntry {
         let lock = "\(names.host(node))/lock"
         guard let pid = Processes.lockHolders([lock])[lock] else { throw notUp(names, node) }
         return [
-            "nsenter", "--target", String(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--",
+            "nsenter", "--target", String(pid), "--mount", "--root", "--uts", "--ipc", "--net",
+            "--pid", "--",
         ] + command
     }
 
