@@ -119,7 +119,7 @@ struct TunnelServerTextTests {
             "", "ssh-ed25519 AAAA edge", good.replacing("restrict,", with: ""),
             good.replacing("restrict", with: "pty,restrict"), good.replacing(":80", with: ":*"),
             good.replacing("ssh-ed25519", with: "ssh-rsa"), good + " command",
-            good.replacing("192.0.2.7", with: "*"), good.replacing("%0A", with: "%0"),
+            good.replacing("192.0.2.7", with: "*"), good.replacing("%0a", with: "%0"),
         ] {
             #expect(GrantLine(bad) == nil, "\(bad)")
         }
