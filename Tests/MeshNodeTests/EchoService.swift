@@ -17,7 +17,8 @@ final class EchoService {
         let number = try check("socket") {
             socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         }
-        let address = ipv6 ? IPAddress(family: .ipv6, high: 0, low: 1) : IPAddress(ipv4: 0x7f00_0001)
+        let address =
+            ipv6 ? IPAddress(family: .ipv6, high: 0, low: 1) : IPAddress(ipv4: 0x7f00_0001)
         var place = [UInt8](repeating: 0, count: ipv6 ? 28 : 16)
         withUnsafeBytes(of: UInt16(family)) { place.replaceSubrange(0..<2, with: $0) }
         let start = ipv6 ? 8 : 4

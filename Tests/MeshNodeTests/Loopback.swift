@@ -32,7 +32,8 @@ enum Loopback {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    private static func retry(_ name: String, _ attempt: () -> (Int32, Int32)) throws -> Descriptor {
+    private static func retry(_ name: String, _ attempt: () -> (Int32, Int32)) throws -> Descriptor
+    {
         for _ in 0..<1000 {
             let (number, code) = attempt()
             if code == 0 { return Descriptor(owning: number) }
@@ -51,5 +52,32 @@ enum ProcessLook {
         let count = readlink("/proc/\(pid)/root", &buffer, 4_095)
         guard count > 0 else { return nil }
         return String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// A TCP option of the connection that a process has at a port of IPv4; nil where it has none.
+    static func option(_ option: Int32, ofPort port: UInt16, in pid: Int32) throws -> Int32? {
+        let watch = Descriptor(owning: try check("pidfd_open") { cl_pidfd_open(pid) })
+        for name in try Files.list("/proc/\(pid)/fd") {
+            let copy = cl_pidfd_getfd(watch.number, Int32(name) ?? -1)
+            guard copy >= 0 else { continue }
+            let file = Descriptor(owning: copy)
+            var address = sockaddr_in()
+            var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+            let code = withUnsafeMutablePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    getsockname(file.number, $0, &size)
+                }
+            }
+            guard code == 0, address.sin_family == sa_family_t(AF_INET),
+                UInt16(bigEndian: address.sin_port) == port
+            else { continue }
+            var value: Int32 = 0
+            size = socklen_t(MemoryLayout<Int32>.size)
+            try check("getsockopt") {
+                getsockopt(file.number, Int32(IPPROTO_TCP), option, &value, &size)
+            }
+            return value
+        }
+        return nil
     }
 }

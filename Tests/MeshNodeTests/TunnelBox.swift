@@ -51,7 +51,8 @@ final class TunnelBox {
     }
 
     /// What to want: who may reach what.
-    func wanted(_ grants: [String: [TunnelEnd]], port: UInt16? = nil) throws -> DesiredTunnelServer {
+    func wanted(_ grants: [String: [TunnelEnd]], port: UInt16? = nil) throws -> DesiredTunnelServer
+    {
         DesiredTunnelServer(
             addresses: [IPAddress(ipv4: 0x7f00_0001)], port: port ?? self.port, user: user,
             hostKey: hostKey,
@@ -67,7 +68,9 @@ final class TunnelBox {
             "UserKnownHostsFile=\(root)/known_hosts", "GlobalKnownHostsFile=/dev/null",
             "StrictHostKeyChecking=yes", "ExitOnForwardFailure=yes", "ConnectTimeout=10",
         ]
-        return ["ssh", "-F", "/dev/null", "-i", "\(root)/\(name).key", "-p", "\(port ?? self.port)"]
+        return [
+            "ssh", "-F", "/dev/null", "-i", "\(root)/\(name).key", "-p", "\(port ?? self.port)",
+        ]
             + options.flatMap { ["-o", $0] } + arguments + ["\(user)@127.0.0.1"]
     }
 
