@@ -349,6 +349,87 @@ struct TunnelServerTests {
         #expect(open.awaitEnd())
     }
 
+    @Test("lets a key in only from where it may come from")
+    func sources() throws {
+        let (box, service) = (try TunnelBox(), try EchoService())
+        let target = "127.0.0.1:\(service.port)"
+        var wanted = try box.wanted(["edge": [service.end]])
+        wanted.grants[0].sources = [try #require(IPAddress("192.0.2.1"))]
+        try box.server.set(wanted)
+        let refused = try box.ssh("edge", ["-W", target])
+        #expect(refused.errorText.contains("Permission denied (publickey)"))
+        wanted.grants[0].sources.append(IPAddress(ipv4: 0x7f00_0001))
+        try box.server.set(wanted)
+        #expect(try box.echo("edge", target) == "hello")
+    }
+
+    @Test("is found again by an agent that was started anew, and by no wrong process id")
+    func found() throws {
+        let (box, service) = (try TunnelBox(), try EchoService())
+        let wanted = try box.wanted(["edge": [service.end]])
+        try box.server.set(wanted)
+        let process = try #require(box.server.observe(wanted)?.process)
+        let agent = TunnelServer(
+            folders: box.folders, storage: FileStorage(), keys: box.keys, log: NodeLog(.none),
+            program: "/proc/self/exe")
+        #expect(agent.observe(wanted)?.process == process)
+        // The number is another process's now.
+        let other = try Child(["sleep", "60"])
+        try Files.replace("\(box.folders.tunnels)/pid", with: "\(other.pid)\n".utf8)
+        #expect(agent.observe(wanted)?.process == process)
+        #expect(try agent.remove().contains("sshd of the tunnels"))
+        #expect(agent.leftovers().isEmpty)
+        // It has ended, even where nobody has asked how yet.
+        #expect(((try? Files.read("/proc/\(process)/cmdline")) ?? []).isEmpty)
+        #expect(try other.wait(milliseconds: 0) == nil)
+        other.signal(SIGKILL)
+        _ = try other.wait()
+    }
+
+    @Test("mends what somebody else has changed")
+    func drift() throws {
+        let (box, service) = (try TunnelBox(), try EchoService())
+        let wanted = try box.wanted(["edge": [service.end]])
+        try box.server.set(wanted)
+        let folder = box.folders.tunnels
+        for (path, line) in [
+            ("authorized_keys", "the key of edge is not let in"),
+            ("sshd_config", "sshd's configuration is another"),
+        ] {
+            try Files.replace("\(folder)/\(path)", with: Array("# nothing\n".utf8), mode: 0o644)
+            #expect(box.server.observe(wanted)?.differences == [line])
+            try box.server.set(wanted)
+            #expect(box.server.observe(wanted)?.differences == [])
+        }
+        _ = try Child.run(["userdel", box.user])
+        #expect(box.server.observe(wanted)?.differences.first?.contains("no user") == true)
+        try box.server.set(wanted)
+        #expect(try box.echo("edge", "127.0.0.1:\(service.port)") == "hello")
+    }
+
+    @Test("bounds its log and still knows whose sessions are open")
+    func log() throws {
+        let (box, service) = (try TunnelBox(), try EchoService())
+        let wanted = try box.wanted(["edge": [service.end], "gpu": [service.end]])
+        try box.server.set(wanted)
+        let target = "127.0.0.1:\(service.port)"
+        let (one, two) = (
+            try OpenTunnel(box.command("edge", ["-W", target])),
+            try OpenTunnel(box.command("gpu", ["-W", target]))
+        )
+        #expect(one.exchange("a") == "a" && two.exchange("b") == "b")
+        let path = "\(box.folders.tunnels)/log"
+        let noise = [UInt8](repeating: UInt8(ascii: "x"), count: 2 << 20) + [10]
+        let file = Descriptor(owning: try check("open") { open(path, O_WRONLY | O_APPEND) })
+        try IO.writeAll(file.number, noise)
+        box.server.tend()
+        #expect(try #require(Files.size(path)) < 1_000)
+        #expect(box.server.observe(wanted)?.sessions == 2)
+        try box.server.set(try box.wanted(["gpu": [service.end]]))
+        #expect(one.awaitEnd())
+        #expect(two.exchange("c") == "c")
+    }
+
     /// Waits for what comes by itself; false where it does not within 20 seconds.
     private func comes(_ condition: () -> Bool) -> Bool {
         for _ in 0..<1000 {
