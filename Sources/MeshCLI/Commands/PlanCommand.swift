@@ -77,8 +77,10 @@ struct PlanView {
 
     private func mark(_ change: Change) -> String {
         switch change {
-        case .deleteInterface, .removePeer, .removeAddress, .removeRoute: output.style.red("-")
-        case .updatePeer, .setListenPort, .setMTU, .setLinkGroup, .setPrivateKey:
+        case .deleteInterface, .removePeer, .removeAddress, .removeRoute, .removeTunnelServer,
+            .closeTunnel:
+            output.style.red("-")
+        case .updatePeer, .setListenPort, .setMTU, .setLinkGroup, .setPrivateKey, .changeTunnel:
             output.style.yellow("~")
         default: output.style.green("+")
         }

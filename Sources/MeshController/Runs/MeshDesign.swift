@@ -5,6 +5,8 @@ struct MeshDesign: Sendable {
     let documents: [String: NodeDocument]
     /// Peerings that cannot stand yet, with the node that has no key.
     let waiting: [(Peering, String)]
+    /// Tunnels that cannot stand yet, by edge, with the node that has no SSH key.
+    let waitingTunnels: [(String, String)]
 
     /// Resolves. Pure.
     ///
@@ -12,15 +14,24 @@ struct MeshDesign: Sendable {
     ///   other peer without one is left out.
     init(_ topology: Topology, _ inputs: ResolverInputs, expected: Set<String> = []) {
         var documents: [String: NodeDocument] = [:]
+        var waitingTunnels: [(String, String)] = []
         for var document in Resolver.resolve(topology, inputs: inputs) {
             for index in document.interfaces.indices {
                 document.interfaces[index].peers.removeAll {
                     $0.publicKey == .zero && !expected.contains($0.node)
                 }
             }
+            for tunnel in document.tunnels {
+                let ends = [(tunnel.hostKeys, tunnel.node), ([tunnel.clientKey], document.node)]
+                for (keys, node) in ends where keys.contains(.zero) && !expected.contains(node) {
+                    waitingTunnels.append((tunnel.edge, node))
+                }
+            }
+            document.dropUnkeyedTunnels(expected: expected)
             documents[document.node] = document
         }
         self.documents = documents
+        self.waitingTunnels = waitingTunnels
         waiting = topology.peerings().compactMap { pair in
             [pair.a, pair.b].first { inputs.keys[$0] == nil }.map { (pair, $0) }
         }
@@ -41,6 +52,17 @@ extension NodeDocument {
     func wantsTheSame(as other: NodeDocument?) -> Bool {
         guard let other else { return false }
         return format == other.format && meshID == other.meshID && mesh == other.mesh
-            && node == other.node && interfaces == other.interfaces
+            && node == other.node && desired == other.desired
+    }
+
+    /// Leaves out what needs an SSH key that nobody has told yet, nor is about to.
+    mutating func dropUnkeyedTunnels(expected: Set<String>) {
+        let own = node
+        tunnels.removeAll { tunnel in
+            tunnel.hostKeys.contains(.zero) && !expected.contains(tunnel.node)
+                || tunnel.clientKey == .zero && !expected.contains(own)
+        }
+        tunnelServer?.grants.removeAll { $0.key == .zero && !expected.contains($0.node) }
+        if tunnelServer?.hostKey == .zero && !expected.contains(own) { tunnelServer = nil }
     }
 }

@@ -144,6 +144,10 @@ public struct PlanRun: Sendable {
     private func design(hellos: [String: NodeHello]) throws(ControllerError) -> MeshDesign {
         var keys = try state.nodeKeys(of: topology)
         for (name, hello) in hellos { keys[name] = hello.keys[state.generation] ?? keys[name] }
+        var sshKeys = try state.sshKeys(of: topology)
+        for (name, hello) in hellos {
+            sshKeys[name] = hello.sshKeys[state.sshGeneration] ?? sshKeys[name]
+        }
         let pairs = Set(topology.managedPeerings())
         let known = try state.presharedKeyIDs(for: Array(pairs))
         return MeshDesign(
@@ -152,7 +156,7 @@ public struct PlanRun: Sendable {
                 meshID: state.knownMeshID ?? "", issuedAt: Clocks.wallSeconds(),
                 addresses: try state.previewAddresses(for: topology), keys: keys,
                 presharedKeys: { pairs.contains($0) ? known[$0] ?? .unmade : nil },
-                generation: state.generation),
+                generation: state.generation, sshKeys: sshKeys),
             expected: Set(topology.nodes.filter(\.managed).map(\.name)))
     }
 
@@ -162,7 +166,7 @@ public struct PlanRun: Sendable {
         var steps = look.bootstrap
         guard let connection = look.connection, let report = look.report else {
             steps += Differ.plan(
-                mesh: document.mesh, desired: document.interfaces, observed: .bare,
+                mesh: document.mesh, desired: document.desired, observed: .bare,
                 now: Clocks.wall())
             return PlanReport.NodePlan(node: node.name, steps: steps, documentOnly: false)
         }
@@ -172,6 +176,7 @@ public struct PlanRun: Sendable {
         for index in sendable.interfaces.indices {
             sendable.interfaces[index].peers.removeAll { $0.publicKey == .zero }
         }
+        sendable.dropUnkeyedTunnels(expected: [])
         return PlanReport.NodePlan(
             node: node.name, steps: steps,
             documentOnly: steps.isEmpty && !sendable.wantsTheSame(as: report.document))

@@ -35,6 +35,17 @@ public final class StatusRun: Sendable {
             failures: asked.failures.mapValues { ($0.message, $0.hint) }, now: Clocks.wall())
     }
 
+    /// Says something else over the connection that a look has left open.
+    func withConnection(
+        to name: String, _ body: (NodeConnection) throws(ControllerError) -> Void
+    ) throws(ControllerError) {
+        guard let connection = open.withLock({ $0[name] }) else {
+            throw ControllerError(
+                .unreachable, "\(name) could not be asked", hint: "meshproof status says why")
+        }
+        try body(connection)
+    }
+
     private func ask(_ node: Node) throws(ControllerError) -> NodeReport {
         if let connection = open.withLock({ $0[node.name] }) {
             do throws(ControllerError) { return try connection.observe() } catch {

@@ -86,11 +86,14 @@ public struct UpRun: Sendable {
 
         let handshakes = try awaitHandshakes(
             members.filter { outcomes.isGood($0.name) }, anyChange: !changes.isEmpty)
+        let tunnels = try awaitTunnels(
+            members.filter { outcomes.isGood($0.name) }, anyChange: !changes.isEmpty)
         for outcome in outcomes.inOrder where outcomes.isGood(outcome.node) { finish(outcome) }
         return UpReport(
             mesh: topology.mesh.name, nodes: outcomes.inOrder, handshakes: handshakes.alive,
-            peerings: handshakes.wanted,
-            waiting: design.waiting.map { "\($0.0.a)-\($0.0.b): \($0.1) has no key yet" },
+            peerings: handshakes.wanted, tunnels: tunnels,
+            waiting: design.waiting.map { "\($0.0.a)-\($0.0.b): \($0.1) has no key yet" }
+                + design.waitingTunnels.map { "tunnel \($0.0): \($0.1) has no SSH key yet" },
             seconds: Clocks.monotonic() - started)
     }
 
@@ -169,6 +172,6 @@ public struct UpRun: Sendable {
                 meshID: state.identity.meshID, issuedAt: Clocks.wallSeconds(),
                 addresses: addresses, keys: keys,
                 presharedKeys: { shared.contains($0) ? presharedKeys[$0] : nil },
-                generation: state.generation))
+                generation: state.generation, sshKeys: try state.sshKeys(of: topology)))
     }
 }

@@ -10,6 +10,7 @@ extension ControllerState {
         try Self.translate {
             try NodeRegistry(store).update(hello.node) { record in
                 record.keys = hello.keys
+                record.sshKeys = hello.sshKeys
                 record.program = hello.program
                 record.lastSeen = Clocks.wall()
             }
@@ -28,6 +29,17 @@ extension ControllerState {
         let records = try Self.translate { try NodeRegistry(store).all() }
         for node in topology.nodes where node.managed {
             keys[node.name] = records[node.name]?.keys[generation]
+        }
+        return keys
+    }
+
+    /// The managed nodes' public SSH keys for tunnels, of the present set, as far as the nodes have told them.
+    public func sshKeys(of topology: Topology) throws(ControllerError) -> [String: SSHNodeKeys] {
+        guard let store else { return [:] }
+        let records = try Self.translate { try NodeRegistry(store).all() }
+        var keys: [String: SSHNodeKeys] = [:]
+        for node in topology.nodes where node.managed {
+            keys[node.name] = records[node.name]?.sshKeys?[sshGeneration]
         }
         return keys
     }

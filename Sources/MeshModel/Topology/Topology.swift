@@ -48,12 +48,17 @@ public struct Mesh: Sendable, Equatable {
         case hub(String)
     }
 
+    /// The tunnel servers' TCP port unless the topology gives another: beside WireGuard's two.
+    public static let defaultTunnelPort: UInt16 = 51822
+
     /// A DNS label of at most 11 characters, so that `mp0-<name>` fits an interface name.
     public var name: String
     /// The overlay networks, host bits cleared; at most one a family.
     public var networks: [IPPrefix]
     /// The UDP port of even generations; odd ones use the next.
     public var port: UInt16
+    /// The TCP port of every node's tunnel server.
+    public var tunnelPort: UInt16
     /// Which pairs are peers.
     public var peering: Peering
     /// Seconds between keepalives for peers behind NAT (nodes without an endpoint), nil for the default 25.
@@ -65,12 +70,14 @@ public struct Mesh: Sendable, Equatable {
 
     /// Gathers the parts.
     public init(
-        name: String, networks: [IPPrefix], port: UInt16 = 51820, peering: Peering = .paths,
-        keepalive: UInt16? = nil, mtu: Int? = nil, guardEnabled: Bool = true
+        name: String, networks: [IPPrefix], port: UInt16 = 51820, tunnelPort: UInt16? = nil,
+        peering: Peering = .paths, keepalive: UInt16? = nil, mtu: Int? = nil,
+        guardEnabled: Bool = true
     ) {
         self.name = name
         self.networks = networks
         self.port = port
+        self.tunnelPort = tunnelPort ?? Self.defaultTunnelPort
         self.peering = peering
         self.keepalive = keepalive
         self.mtu = mtu

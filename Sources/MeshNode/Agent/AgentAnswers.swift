@@ -39,6 +39,15 @@ extension AgentCore {
         case .nudge:
             kernel.nudge(peersToNudge())
             return .done
+        case .wakeTunnels:
+            kernel.tunnels.wake()
+            return .done
+        case .restartTunnel(let edge):
+            guard kernel.tunnels.restart(edge) else {
+                throw ProtocolError(.failed, "no tunnel \(edge) begins on this node")
+            }
+            log.notice("restarting tunnel \(edge)")
+            return .done
         case .prepareKey(let generation):
             return .key(
                 try asking { () throws(NodeError) in try keys.prepare(generation) })
@@ -70,6 +79,7 @@ extension AgentCore {
         let document = try check.admit(
             signed, after: store.highestRevision,
             keys: try asking { () throws(NodeError) in try keys.publicKeys() },
+            sshKeys: try asking { () throws(NodeError) in try keys.sshPublicKeys() },
             presharedKeys: keys.presharedKeyIDs().union(brought.map(\.0)))
         try asking { () throws(NodeError) in
             for (id, key) in brought { try keys.keep(key, as: id) }
@@ -81,12 +91,12 @@ extension AgentCore {
     private func steps(to document: NodeDocument, at now: Moment) throws(ProtocolError)
         -> [PlanStep]
     {
-        try asking { () throws(NodeError) in try plan(document.interfaces, at: now) }
+        try asking { () throws(NodeError) in try plan(document.desired, at: now) }
     }
 
     /// One overlay address of each peer.
     private func peersToNudge() -> [IPAddress] {
-        let peers = (target ?? []).flatMap(\.peers)
+        let peers = (target?.interfaces ?? []).flatMap(\.peers)
         let addresses = peers.compactMap { peer in peer.allowedIPs.first { $0.isHost }?.address }
         return Array(addresses.prefix(Self.nudgeLimit))
     }

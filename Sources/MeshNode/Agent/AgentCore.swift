@@ -33,7 +33,7 @@ package final class AgentCore {
     private var sweepDue = 0.0
     private var lastObservationFailure: String?
     /// What was wanted until now, until a sweep has seen to the change.
-    private var superseded: [DesiredInterface] = []
+    private var superseded = DesiredNode.bare
     /// The connection that committed; its `confirm` does not count.
     private var committer: UInt64?
     /// Set once `down` has been carried out; the agent ends after the answer.
@@ -66,18 +66,18 @@ package final class AgentCore {
             rollBack(at: now, reason: "nobody confirmed it before the agent was started again")
         }
         // Whatever ended the agent may have ended it half-way through a change.
-        if superseded.isEmpty { superseded = store.previousInterfaces(check) }
+        if superseded == .bare { superseded = store.previous(check) }
         followNames()
         sweep(at: now)
     }
 
-    /// The interfaces that should be now: those committed, else those in force. nil means "hands off".
-    var target: [DesiredInterface]? {
-        if let pending = store.unconfirmed { return pending.taken.document.interfaces }
+    /// What should be now: what is committed, else what is in force. nil means "hands off".
+    var target: DesiredNode? {
+        if let pending = store.unconfirmed { return pending.taken.document.desired }
         if store.damage != nil { return nil }
-        if let current = store.current { return current.document.interfaces }
+        if let current = store.current { return current.document.desired }
         // A first document that was taken back leaves nothing; a node without any was never ours to change.
-        return store.highestRevision > 0 ? [] : nil
+        return store.highestRevision > 0 ? .bare : nil
     }
 
     // MARK: time
@@ -133,11 +133,11 @@ package final class AgentCore {
             return
         }
         lastObservationFailure = nil
-        names.note(observed, for: target, wall: now.wall)
+        names.note(observed, for: target.interfaces, wall: now.wall)
         let steps = Differ.plan(
             mesh: identity.mesh, desired: target, superseded: superseded, observed: observed,
             now: now.wall)
-        superseded = []
+        superseded = .bare
         repair(pacer.due(steps, now: now.monotonic), at: now)
     }
 
@@ -165,22 +165,22 @@ package final class AgentCore {
         }
     }
 
-    func scope(_ interfaces: [DesiredInterface]) -> KernelScope {
+    func scope(_ desired: DesiredNode) -> KernelScope {
         KernelScope(
-            mesh: identity.mesh, interfaces: interfaces,
-            networks: Array(Set(store.networks + interfaces.flatMap(\.networks))),
+            mesh: identity.mesh, desired: desired,
+            networks: Array(Set(store.networks + desired.interfaces.flatMap(\.networks))),
             resolved: names.resolved)
     }
 
-    func plan(_ interfaces: [DesiredInterface], at now: Moment) throws(NodeError) -> [PlanStep] {
-        let observed = try kernel.observe(scope(interfaces))
+    func plan(_ desired: DesiredNode, at now: Moment) throws(NodeError) -> [PlanStep] {
+        let observed = try kernel.observe(scope(desired))
         return Differ.plan(
-            mesh: identity.mesh, desired: interfaces, superseded: target ?? [], observed: observed,
-            now: now.wall)
+            mesh: identity.mesh, desired: desired, superseded: target ?? .bare,
+            observed: observed, now: now.wall)
     }
 
     private func followNames() {
-        names.follow(target ?? [])
+        names.follow(target?.interfaces ?? [])
     }
 
     /// Brings the kernel to what is wanted now, as a sweep, but at once and without regard to earlier failures.
@@ -212,7 +212,7 @@ package final class AgentCore {
                 "a window of \(window) seconds; up to \(Int(Self.longestWindow)) are allowed")
         }
         do throws(NodeError) {
-            let steps = try plan(staged.document.interfaces, at: now)
+            let steps = try plan(staged.document.desired, at: now)
             try store.commit(until: now.monotonic + window, bootID: bootID)
             committer = connection
             pacer.reset()
@@ -277,7 +277,7 @@ package final class AgentCore {
     private func rollBack(at now: Moment, reason: String) {
         guard let undone = store.unconfirmed?.taken.document else { return }
         let revision = undone.revision
-        superseded = undone.interfaces
+        superseded = undone.desired
         log.warning("rolling back revision \(revision): \(reason)")
         committer = nil
         do { try store.rollBack(at: now, reason: reason) } catch { log.error(error.description) }
@@ -288,14 +288,14 @@ package final class AgentCore {
     func hello() throws(NodeError) -> NodeHello {
         NodeHello(
             version: ProtocolVersion.current, program: program, meshID: identity.meshID,
-            node: identity.node, keys: try keys.publicKeys(),
+            node: identity.node, keys: try keys.publicKeys(), sshKeys: try keys.sshPublicKeys(),
             revision: store.current?.document.revision ?? 0,
             highestRevision: store.highestRevision,
             unconfirmed: store.unconfirmed?.taken.document.revision, rolledBack: store.rolledBack)
     }
 
     func report(at now: Moment) throws(NodeError) -> NodeReport {
-        let wanted = target ?? []
+        let wanted = target ?? .bare
         let observed = try kernel.observe(scope(wanted))
         let drift =
             target == nil

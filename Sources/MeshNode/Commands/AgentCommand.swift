@@ -27,7 +27,8 @@ enum AgentCommand {
         let bootID = NodeCommands.bootID()
         let keys = NodeKeys(folders, storage)
         let kernel = RealKernel(
-            keys: keys, others: OtherMeshes(folders, storage), bootID: bootID)
+            keys: keys, others: OtherMeshes(folders, storage), tunnels: TempTunnels(),
+            bootID: bootID)
         let monitor: RouteMonitor
         do { monitor = try RouteMonitor() } catch { throw NodeError("watch the kernel", error) }
         let core = AgentCore(

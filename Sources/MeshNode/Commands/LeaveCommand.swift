@@ -18,7 +18,8 @@ enum LeaveCommand {
             try? store.load(DocumentCheck(identity))
         }
         let kernel = RealKernel(
-            keys: keys, others: OtherMeshes(folders, storage), bootID: NodeCommands.bootID())
+            keys: keys, others: OtherMeshes(folders, storage), tunnels: TempTunnels(),
+            bootID: NodeCommands.bootID())
         let removal = Removal(folders: folders, storage: storage, kernel: kernel)
         let report = removal.run(networks: store.networks, at: .now())
         let lines =
