@@ -104,6 +104,11 @@ final class FusedStorage: NodeStorage {
         }
         try files.writeSecret(secret, to: path)
     }
+
+    func writeRaw(_ secret: SecretBytes, to path: String) throws(SystemError) {
+        try burn(path)
+        try files.writeRaw(secret, to: path)
+    }
 }
 
 /// One enrolled node in a folder of its own, its controller, and a clock that only a test moves.
