@@ -22,7 +22,9 @@ extension FakeMachine {
                 state.committed = nil
                 state.rolledBack = RolledBack(revision: revision, at: 1, reason: "asked to")
                 return .done
-            case .nudge: return .done
+            case .nudge(let peers):
+                state.greeted += peers ?? []
+                return .done
             case .prepareKey: return .key(state.key)
             case .down: return .removed(Self.clear(&state))
             }

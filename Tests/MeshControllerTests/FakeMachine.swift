@@ -45,6 +45,8 @@ final class FakeMachine: Sendable {
         var connections = 0
         var refusedConnections = 0
         var changes = 0
+        /// The peers that it was told to greet.
+        var greeted: [String] = []
         var uploads = 0
         /// How far its clock is ahead of ours.
         var clockSkew = 0.0

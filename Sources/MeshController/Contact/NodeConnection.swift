@@ -85,8 +85,10 @@ public final class NodeConnection: Sendable {
         try done(.rollback(revision: revision), "rollback")
     }
 
-    /// Makes handshakes happen now.
-    public func nudge() throws(ControllerError) { try done(.nudge, "nudge") }
+    /// Makes handshakes with these peers happen now.
+    public func nudge(_ peers: [String]) throws(ControllerError) {
+        try done(.nudge(peers: peers), "nudge")
+    }
 
     /// Removes everything of the mesh from the node.
     public func down() throws(ControllerError) -> RemovalReport {
