@@ -68,6 +68,8 @@ struct StatusView {
         nodes(report).lines(width: output.wrapWidth).forEach(output.line)
         output.line()
         peerings(report).lines(width: output.wrapWidth).forEach(output.line)
+        if !report.former.isEmpty { output.line() }
+        output.former(report.former)
         for node in report.nodes {
             if let error = node.error {
                 output.line()

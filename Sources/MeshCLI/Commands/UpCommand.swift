@@ -71,6 +71,7 @@ struct UpView {
             if let fix = node.fix { output.hang("      fix: ", fix) }
         }
         for line in report.waiting { output.line("  \(style.yellow("waiting")) \(line)") }
+        output.former(report.former)
         if bad.isEmpty {
             output.line("  next: meshproof status")
         } else {

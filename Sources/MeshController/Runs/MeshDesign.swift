@@ -4,7 +4,17 @@ import MeshModel
 struct MeshDesign: Sendable {
     let documents: [String: NodeDocument]
     /// Peerings that cannot stand yet, with the node that has no key.
-    let waiting: [(Peering, String)]
+    let waiting: [Waiting]
+
+    /// A peering that cannot stand yet.
+    struct Waiting: Sendable {
+        let peering: Peering
+        /// The end that has no key.
+        let keyless: String
+
+        /// For people, and JSON.
+        var text: String { "\(peering.a)-\(peering.b): \(keyless) has no key yet" }
+    }
 
     /// Resolves. Pure.
     ///
@@ -22,7 +32,9 @@ struct MeshDesign: Sendable {
         }
         self.documents = documents
         waiting = topology.peerings().compactMap { pair in
-            [pair.a, pair.b].first { inputs.keys[$0] == nil }.map { (pair, $0) }
+            [pair.a, pair.b].first { inputs.keys[$0] == nil }.map {
+                Waiting(peering: pair, keyless: $0)
+            }
         }
     }
 }
@@ -31,7 +43,7 @@ extension Topology {
     /// Peerings of two managed nodes: those that a preshared key can be given to. An unmanaged node knows only what
     /// it was handed, and a key that it does not know would keep it out.
     func managedPeerings() -> [Peering] {
-        let managed = Set(nodes.filter(\.managed).map(\.name))
+        let managed = managedNames
         return peerings().filter { managed.contains($0.a) && managed.contains($0.b) }
     }
 }

@@ -73,6 +73,8 @@ public struct StatusReport: Codable, Sendable {
     public var nodes: [NodeStatus]
     /// Every peering of the topology.
     public var peerings: [PeeringStatus]
+    /// Nodes that have left the topology and still run the mesh.
+    public var former: [FormerNode]
 
     /// Whether a node's kernel differs from its document.
     public var hasDrift: Bool { nodes.contains { $0.report?.drift.isEmpty == false } }
@@ -82,9 +84,9 @@ public struct StatusReport: Codable, Sendable {
     /// Puts the nodes' reports together. Pure.
     package static func make(
         _ topology: Topology, reports: [String: NodeReport], failures: [String: (String, String?)],
-        now: Double
+        former: [Node] = [], now: Double
     ) -> StatusReport {
-        let nodes = topology.nodes.filter(\.managed).map { node in
+        let nodes = topology.managedNodes.map { node in
             NodeStatus(
                 node: node.name, report: reports[node.name], error: failures[node.name]?.0,
                 fix: failures[node.name]?.1)
@@ -101,7 +103,9 @@ public struct StatusReport: Codable, Sendable {
                     isKeyless: names.contains { keyless.contains($0) }),
                 ends: seen)
         }
-        return StatusReport(mesh: topology.mesh.name, at: now, nodes: nodes, peerings: peerings)
+        return StatusReport(
+            mesh: topology.mesh.name, at: now, nodes: nodes, peerings: peerings,
+            former: former.map(FormerNode.init))
     }
 
     /// A peer that is missing at one end outweighs a handshake at the other: nothing comes back from there.

@@ -54,7 +54,7 @@ public enum Resolver {
         let peers = peerLists(graph, faces, inputs)
         let port = listenPort(topology.mesh.port, generation: inputs.generation)
         let name = DesiredInterface.name(mesh: topology.mesh.name, generation: inputs.generation)
-        return topology.nodes.filter(\.managed).map { node in
+        return topology.managedNodes.map { node in
             let position = faces.positions[node.name] ?? 0
             let interface = DesiredInterface(
                 name: name, generation: inputs.generation,
