@@ -25,8 +25,9 @@ public enum Request: Codable, Sendable, Equatable {
     case confirm(revision: UInt64)
     /// Goes back at once to the document before the committed one.
     case rollback(revision: UInt64)
-    /// Sends something small to every peer, so that handshakes happen now.
-    case nudge
+    /// Sends something small to the peers of these names, or to all where none are given, so that handshakes happen
+    /// now.
+    case nudge(peers: [String]?)
     /// Has every tunnel that waits try at once.
     case wakeTunnels
     /// Drops the session of the tunnel that carries `edge`, with its connections, and makes a new one.

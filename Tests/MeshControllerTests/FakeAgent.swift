@@ -22,7 +22,10 @@ extension FakeMachine {
                 state.committed = nil
                 state.rolledBack = RolledBack(revision: revision, at: 1, reason: "asked to")
                 return .done
-            case .nudge, .wakeTunnels, .restartTunnel: return .done
+            case .nudge(let peers):
+                state.greeted += peers ?? []
+                return .done
+            case .wakeTunnels, .restartTunnel: return .done
             case .prepareKey: return .key(state.key)
             case .down: return .removed(Self.clear(&state))
             }

@@ -65,6 +65,8 @@ struct PlanView {
             output.line()
             output.line("  \(style.yellow("waiting")) \(line)")
         }
+        if !report.former.isEmpty { output.line() }
+        output.former(report.former)
     }
 
     private func print(_ step: PlanStep) {

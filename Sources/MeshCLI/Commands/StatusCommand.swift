@@ -70,6 +70,8 @@ struct StatusView {
             tunnels.table(report.tunnels).lines(width: output.wrapWidth).forEach(output.line)
             tunnels.problems(report.tunnels)
         }
+        if !report.former.isEmpty { output.line() }
+        output.former(report.former)
         for node in report.nodes {
             if let error = node.error {
                 output.line()

@@ -80,6 +80,7 @@ struct UpView {
             TunnelView(output).problems(report.tunnels)
         }
         for line in report.waiting { output.line("  \(style.yellow("waiting")) \(line)") }
+        output.former(report.former)
         if report.isGood {
             output.line("  next: meshproof status")
         } else {

@@ -4,9 +4,29 @@ import MeshModel
 struct MeshDesign: Sendable {
     let documents: [String: NodeDocument]
     /// Peerings that cannot stand yet, with the node that has no key.
-    let waiting: [(Peering, String)]
-    /// Tunnels that cannot stand yet, by edge, with the node that has no SSH key.
-    let waitingTunnels: [(String, String)]
+    let waiting: [Waiting]
+    /// Tunnels that cannot stand yet, for want of a node's SSH key.
+    let waitingTunnels: [WaitingTunnel]
+
+    /// A peering that cannot stand yet.
+    struct Waiting: Sendable {
+        let peering: Peering
+        /// The end that has no key.
+        let keyless: String
+
+        /// For people, and JSON.
+        var text: String { "\(peering.a)-\(peering.b): \(keyless) has no key yet" }
+    }
+
+    /// A tunnel that cannot stand yet.
+    struct WaitingTunnel: Sendable {
+        let edge: String
+        /// The end that has no SSH key.
+        let keyless: String
+
+        /// For people, and JSON.
+        var text: String { "tunnel \(edge): \(keyless) has no SSH key yet" }
+    }
 
     /// Resolves. Pure.
     ///
@@ -14,7 +34,7 @@ struct MeshDesign: Sendable {
     ///   other peer without one is left out.
     init(_ topology: Topology, _ inputs: ResolverInputs, expected: Set<String> = []) {
         var documents: [String: NodeDocument] = [:]
-        var waitingTunnels: [(String, String)] = []
+        var waitingTunnels: [WaitingTunnel] = []
         for var document in Resolver.resolve(topology, inputs: inputs) {
             for index in document.interfaces.indices {
                 document.interfaces[index].peers.removeAll {
@@ -24,7 +44,7 @@ struct MeshDesign: Sendable {
             for tunnel in document.tunnels {
                 let ends = [(tunnel.hostKeys, tunnel.node), ([tunnel.clientKey], document.node)]
                 for (keys, node) in ends where keys.contains(.zero) && !expected.contains(node) {
-                    waitingTunnels.append((tunnel.edge, node))
+                    waitingTunnels.append(WaitingTunnel(edge: tunnel.edge, keyless: node))
                 }
             }
             document.dropUnkeyedTunnels(expected: expected)
@@ -33,7 +53,9 @@ struct MeshDesign: Sendable {
         self.documents = documents
         self.waitingTunnels = waitingTunnels
         waiting = topology.peerings().compactMap { pair in
-            [pair.a, pair.b].first { inputs.keys[$0] == nil }.map { (pair, $0) }
+            [pair.a, pair.b].first { inputs.keys[$0] == nil }.map {
+                Waiting(peering: pair, keyless: $0)
+            }
         }
     }
 }
@@ -42,7 +64,7 @@ extension Topology {
     /// Peerings of two managed nodes: those that a preshared key can be given to. An unmanaged node knows only what
     /// it was handed, and a key that it does not know would keep it out.
     func managedPeerings() -> [Peering] {
-        let managed = Set(nodes.filter(\.managed).map(\.name))
+        let managed = managedNames
         return peerings().filter { managed.contains($0.a) && managed.contains($0.b) }
     }
 }

@@ -75,6 +75,8 @@ public struct StatusReport: Codable, Sendable {
     public var peerings: [PeeringStatus]
     /// Every edge of the topology that goes by SSH.
     public var tunnels: [TunnelStatus]
+    /// Nodes that have left the topology and still run the mesh.
+    public var former: [FormerNode]
 
     /// Whether a node's kernel differs from its document.
     public var hasDrift: Bool { nodes.contains { $0.report?.drift.isEmpty == false } }
@@ -89,9 +91,9 @@ public struct StatusReport: Codable, Sendable {
     /// Puts the nodes' reports together. Pure.
     package static func make(
         _ topology: Topology, reports: [String: NodeReport], failures: [String: (String, String?)],
-        now: Double
+        former: [Node] = [], now: Double
     ) -> StatusReport {
-        let nodes = topology.nodes.filter(\.managed).map { node in
+        let nodes = topology.managedNodes.map { node in
             NodeStatus(
                 node: node.name, report: reports[node.name], error: failures[node.name]?.0,
                 fix: failures[node.name]?.1)
@@ -110,7 +112,8 @@ public struct StatusReport: Codable, Sendable {
         }
         return StatusReport(
             mesh: topology.mesh.name, at: now, nodes: nodes, peerings: peerings,
-            tunnels: TunnelStatus.list(topology, reports: reports))
+            tunnels: TunnelStatus.list(topology, reports: reports),
+            former: former.map(FormerNode.init))
     }
 
     /// A peer that is missing at one end outweighs a handshake at the other: nothing comes back from there.

@@ -42,6 +42,8 @@ public struct UpReport: Codable, Sendable {
     public var tunnels: [TunnelStatus]
     /// Peerings that wait for a key, as `a-b: node has no key yet`.
     public var waiting: [String]
+    /// Nodes that have left the topology and still run the mesh.
+    public var former: [FormerNode]
     /// *Units:* seconds.
     public var seconds: Double
 

@@ -54,10 +54,10 @@ extension ControllerState {
         }
     }
 
-    /// Nodes that were once brought up and are no longer in the topology.
+    /// Nodes that were once brought up and are no longer managed by the topology.
     public func formerNodes(besides topology: Topology) throws(ControllerError) -> [Node] {
         guard let store else { return [] }
-        let names = Set(topology.nodes.map(\.name))
+        let names = topology.managedNames
         return try Self.translate {
             try store.list("connect/").compactMap { entry in
                 let name = String(entry.key.dropFirst("connect/".count))

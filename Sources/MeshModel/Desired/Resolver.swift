@@ -58,7 +58,7 @@ public enum Resolver {
         let port = listenPort(topology.mesh.port, generation: inputs.generation)
         let name = DesiredInterface.name(mesh: topology.mesh.name, generation: inputs.generation)
         let (tunnels, servers) = TunnelResolver(topology, inputs).resolve()
-        return topology.nodes.filter(\.managed).map { node in
+        return topology.managedNodes.map { node in
             let position = faces.positions[node.name] ?? 0
             let interface = DesiredInterface(
                 name: name, generation: inputs.generation,

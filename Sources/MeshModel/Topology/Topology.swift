@@ -28,6 +28,10 @@ public struct Topology: Sendable, Equatable {
         self.lab = lab
     }
 
+    /// The nodes that run the agent.
+    public var managedNodes: [Node] { nodes.filter(\.managed) }
+    /// The names of ``managedNodes``.
+    public var managedNames: Set<String> { Set(managedNodes.map(\.name)) }
     /// The node called `name`.
     public func node(_ name: String) -> Node? { nodes.first { $0.name == name } }
     /// The service called `name`.

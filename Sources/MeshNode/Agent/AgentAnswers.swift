@@ -36,8 +36,8 @@ extension AgentCore {
         case .rollback(let revision):
             try rollBack(revision, at: now)
             return .done
-        case .nudge:
-            kernel.nudge(peersToNudge())
+        case .nudge(let peers):
+            kernel.nudge(addressesToNudge(of: peers.map(Set.init)))
             return .done
         case .wakeTunnels:
             kernel.tunnels.wake()
@@ -94,10 +94,13 @@ extension AgentCore {
         try asking { () throws(NodeError) in try plan(document.desired, at: now) }
     }
 
-    /// One overlay address of each peer.
-    private func peersToNudge() -> [IPAddress] {
-        let peers = (target?.interfaces ?? []).flatMap(\.peers)
-        let addresses = peers.compactMap { peer in peer.allowedIPs.first { $0.isHost }?.address }
+    /// One overlay address of each peer that is wanted; nil wants all. For a hub, which has the whole overlay, the
+    /// network's own address, which no node has.
+    private func addressesToNudge(of wanted: Set<String>?) -> [IPAddress] {
+        let peers = (target?.interfaces ?? []).flatMap(\.peers).filter { wanted?.contains($0.node) ?? true }
+        let addresses = peers.compactMap { peer in
+            (peer.allowedIPs.first { $0.isHost } ?? peer.allowedIPs.first)?.address
+        }
         return Array(addresses.prefix(Self.nudgeLimit))
     }
 
