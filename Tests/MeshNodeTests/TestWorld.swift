@@ -55,6 +55,7 @@ final class FakeTunnels: NodeTunnels {
         _ desired: DesiredNode
     ) -> (tunnels: [ObservedTunnel], server: ObservedTunnelServer?) { ([], nil) }
     func apply(_ change: Change) throws(NodeError) {}
+    func tend() {}
     func wake() { wakes += 1 }
     func restart(_ edge: String) -> Bool {
         restarted.append(edge)

@@ -60,6 +60,16 @@ public enum Change: Codable, Sendable, Equatable {
     case closeTunnel(edge: String)
 }
 
+extension Change {
+    /// Whether it is about a tunnel or the tunnel server, and not about the mesh beneath.
+    public var isOfTunnels: Bool {
+        switch self {
+        case .setTunnelServer, .removeTunnelServer, .openTunnel, .changeTunnel, .closeTunnel: true
+        default: false
+        }
+    }
+}
+
 /// Settings of a peer that differ; nil leaves a setting alone.
 public struct PeerUpdate: Codable, Sendable, Equatable {
     /// Which node it is.

@@ -14,6 +14,8 @@ package final class AgentCore {
     package static let settleTime: Double = 12
     /// The longest window of a commit. *Units:* seconds.
     package static let longestWindow: Double = 600
+    /// How often it is seen to that the tunnel server runs. *Units:* seconds.
+    package static let tendInterval: Double = 5
     /// How many peers one nudge reaches.
     package static let nudgeLimit = 2_000
 
@@ -30,7 +32,9 @@ package final class AgentCore {
     var names = EndpointNames()
     private var repairs: [Repair] = []
     private var pacer = RepairPacer()
+    private var tunnelWatch = TunnelWatch()
     private var sweepDue = 0.0
+    private var tendDue = 0.0
     private var lastObservationFailure: String?
     /// What was wanted until now, until a sweep has seen to the change.
     private var superseded = DesiredNode.bare
@@ -87,6 +91,7 @@ package final class AgentCore {
         var next = sweepDue
         if let pending = store.unconfirmed { next = min(next, pending.deadline) }
         if let due = names.nextDue { next = min(next, due) }
+        if target?.tunnelServer != nil { next = min(next, tendDue) }
         return next
     }
 
@@ -97,6 +102,10 @@ package final class AgentCore {
             settle(at: now)
         }
         if now.monotonic >= sweepDue { sweep(at: now) }
+        if target?.tunnelServer != nil && now.monotonic >= tendDue {
+            tendDue = now.monotonic + Self.tendInterval
+            kernel.tunnels.tend()
+        }
     }
 
     /// Something changed in the kernel; a sweep follows once it has settled.
@@ -134,6 +143,9 @@ package final class AgentCore {
         }
         lastObservationFailure = nil
         names.note(observed, for: target.interfaces, wall: now.wall)
+        for line in tunnelWatch.note(observed) {
+            if line.isGood { log.notice(line.text) } else { log.warning(line.text) }
+        }
         let steps = Differ.plan(
             mesh: identity.mesh, desired: target, superseded: superseded, observed: observed,
             now: now.wall)
@@ -217,13 +229,7 @@ package final class AgentCore {
             committer = connection
             pacer.reset()
             followNames()
-            let outcome = kernel.apply(steps)
-            if let failure = outcome.failure {
-                let step = steps[min(outcome.done, steps.count - 1)]
-                throw NodeError(
-                    failure.code, step.summary, failure.subject, failure.message, hint: failure.hint
-                )
-            }
+            try carryOut(steps, at: now)
             log.notice(
                 "committed revision \(revision), \(steps.count) steps, window \(Int(window)) s")
             return steps
@@ -234,6 +240,23 @@ package final class AgentCore {
                 .applyFailed,
                 "\(error.description); the node is back at revision "
                     + "\(store.current?.document.revision ?? 0)")
+        }
+    }
+
+    /// Takes all steps, or throws the first failure. A tunnel's failure is noted, told by the tunnel itself and tried
+    /// again by each sweep: it is no reason to take the rest of a change back.
+    private func carryOut(_ steps: [PlanStep], at now: Moment) throws(NodeError) {
+        var rest = steps[...]
+        while !rest.isEmpty {
+            let outcome = kernel.apply(Array(rest))
+            rest = rest.dropFirst(outcome.done)
+            guard let failure = outcome.failure, let failed = rest.popFirst() else { return }
+            guard failed.change.isOfTunnels else {
+                throw NodeError(
+                    failure.code, failed.summary, failure.subject, failure.message,
+                    hint: failure.hint)
+            }
+            note(failed, failure, at: now)
         }
     }
 

@@ -17,7 +17,8 @@ enum LeaveCommand {
         if Files.isFolder(folders.systemd), Files.exists(folders.unit) {
             _ = try? Child.run(["systemctl", "disable", "--now", folders.unitName], timeout: 60)
         }
-        let starter = AgentStarter(folders: folders, program: try NodeCommands.programPath())
+        let program = try NodeCommands.programPath()
+        let starter = AgentStarter(folders: folders, program: program)
         if let agent = starter.runningAgent() { try starter.end(agent) }
 
         let keys = NodeKeys(folders, storage)
@@ -25,8 +26,13 @@ enum LeaveCommand {
         if let identity = try? NodeIdentity.read(folders, storage) {
             try? store.load(DocumentCheck(identity))
         }
+        let tunnels = TunnelRoom(
+            folders: folders, keys: keys,
+            server: TunnelServer(
+                folders: folders, storage: storage, keys: keys, log: NodeLog(.standardError),
+                program: program))
         let kernel = RealKernel(
-            keys: keys, others: OtherMeshes(folders, storage), tunnels: TempTunnels(),
+            keys: keys, others: OtherMeshes(folders, storage), tunnels: tunnels,
             bootID: NodeCommands.bootID())
         let removal = Removal(folders: folders, storage: storage, kernel: kernel)
         let report = removal.run(networks: store.networks, at: .now())

@@ -8,6 +8,8 @@ package protocol NodeTunnels: AnyObject {
     ) -> (tunnels: [ObservedTunnel], server: ObservedTunnelServer?)
     /// Carries out a change to a tunnel or to the server.
     func apply(_ change: Change) throws(NodeError)
+    /// Starts again what has died and should run.
+    func tend()
     /// Has every tunnel that waits try at once.
     func wake()
     /// Drops a tunnel's session and makes a new one; false where there is no such tunnel.
