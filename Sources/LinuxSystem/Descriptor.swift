@@ -96,13 +96,24 @@ public enum IO {
         case writing
     }
 
-    /// Waits until `fd` is ready; false when `milliseconds` passed first (-1 waits for ever).
+    /// Waits until `fd` is ready; false when `milliseconds` passed first (-1 waits for ever), or when `interrupt`,
+    /// unless it is -1, can be read.
     public static func wait(
-        _ fd: Int32, for readiness: Readiness = .reading, milliseconds: Int32
+        _ fd: Int32, for readiness: Readiness = .reading, milliseconds: Int32,
+        interrupt: Int32 = -1
     ) throws(SystemError) -> Bool {
         let events = Int16(readiness == .reading ? POLLIN : POLLOUT)
-        var entry = pollfd(fd: fd, events: events, revents: 0)
-        return try check("poll") { poll(&entry, 1, milliseconds) } > 0
+        // poll passes over entries with a negative number.
+        var entries = (
+            pollfd(fd: fd, events: events, revents: 0),
+            pollfd(fd: interrupt, events: Int16(POLLIN), revents: 0)
+        )
+        let ready = try check("poll") {
+            withUnsafeMutableBytes(of: &entries) {
+                poll($0.baseAddress?.assumingMemoryBound(to: pollfd.self), 2, milliseconds)
+            }
+        }
+        return ready > 0 && entries.1.revents == 0
     }
 
     /// A close-on-exec pipe.
