@@ -116,36 +116,40 @@ struct TunnelLabTests {
         #expect(met == nil || met?.code == .targetRefused)
 
         // Another host key: refused, with both fingerprints.
+        let server = try #require(try Self.server(lab)?.process)
         let keys = "/var/lib/meshproof/ttfind/keys"
-        try #require(try lab.on(
+        let changed = try lab.on(
             "bee", "sh", "-c",
-            """
-            set -e; cd \(keys); rm -f ssh-host-0.key
-            ssh-keygen -q -t ed25519 -N '' -f ssh-host-0.key; rm ssh-host-0.key.pub
-            pkill -f meshproof-tunnels
-            """
-        ).status.isSuccess)
+            "set -e; cd \(keys); rm ssh-host-0.key; ssh-keygen -q -t ed25519 -N '' -f ssh-host-0.key;"
+                + " rm ssh-host-0.key.pub; kill \(server); pkill -u mp-ttfind")
+        #expect(changed.status.isSuccess, "\(changed.errorText)")
         #expect(
-            try LabMesh.wait(60) {
-                let tunnel = try lab.status().report.tunnels.first
-                return tunnel?.problems.contains { $0.code == .hostKey || $0.code == .notListening }
+            try LabMesh.wait(40) {
+                try lab.status().report.tunnels.first?.problems.contains { $0.code == .hostKey }
                     == true
-            })
+            }, "\(try lab.meshproof("--lab", "tunnel", "ls").text)")
+        let problem = try lab.status().report.tunnels.first?.problems.first { $0.code == .hostKey }
+        let message = try #require(problem?.message)
+        #expect(message.split(separator: "SHA256:").count == 3, "\(message)")
+        #expect(try lab.status().status == .code(2))
+        // The next up takes the node's new key for its own, on both ends.
+        #expect(try lab.up().tunnels.map(\.state) == [.up])
+    }
+
+    private static func server(_ lab: LabMesh) throws -> ObservedTunnelServer? {
+        try lab.status().report.nodes.first { $0.node == "bee" }?.report?.observed.tunnelServer
     }
 
     @Test("and what is done to its server by hand is mended: killed, or its grants edited")
     func drift() throws {
         let lab = try LabMesh("ttdrift", hosts: ["ant", "bee"], tail: Self.tail())
         try lab.up()
-        let pid = try #require(
-            try lab.status().report.nodes.first { $0.node == "bee" }?.report?.observed
-                .tunnelServer?.process)
+        let pid = try #require(try Self.server(lab)?.process)
         try #require(try lab.on("bee", "kill", "-9", "\(pid)").status.isSuccess)
         #expect(
             try LabMesh.wait(30) {
-                let server = try lab.status().report.nodes.first { $0.node == "bee" }?.report?
-                    .observed.tunnelServer
-                return server?.process != nil && server?.process != pid
+                let now = try Self.server(lab)?.process
+                return now != nil && now != pid
             })
         let listing = try lab.on(
             "bee", "find", "/run/meshproof-tunnels", "-name", "*authorized*", "-type", "f"
