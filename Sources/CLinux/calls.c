@@ -123,6 +123,11 @@ int cl_unix_connect(int fd, const char *path) {
     if (cl_unix_address(path, &address, &length) < 0) return -1;
     return connect(fd, (struct sockaddr *)&address, length);
 }
+// struct linger. Makes the next close of a TCP socket a reset.
+int cl_reset_on_close(int fd) {
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    return setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
 // SO_PEERCRED needs struct ucred, which is guarded by _GNU_SOURCE.
 int cl_peer_uid(int fd, uid_t *uid) {
     struct ucred credentials;

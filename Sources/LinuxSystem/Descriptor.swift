@@ -29,6 +29,19 @@ public struct Descriptor: ~Copyable, Sendable {
     }
 }
 
+/// How many descriptors this process may have.
+public enum Descriptors {
+    /// Raises the limit as far as it goes without privilege, because each forwarded connection takes one.
+    ///
+    /// *Source:* `getrlimit(2)`, RLIMIT_NOFILE.
+    public static func raiseLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(7), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        _ = setrlimit(__rlimit_resource_t(7), &limit)
+    }
+}
+
 /// Calls on raw descriptors, retried where interrupted. *Source:* `read(2)`, `write(2)`, `poll(2)`, `pipe(2)`.
 public enum IO {
     /// Reads at most `limit` bytes; an empty array is the end of the stream.
@@ -83,13 +96,24 @@ public enum IO {
         case writing
     }
 
-    /// Waits until `fd` is ready; false when `milliseconds` passed first (-1 waits for ever).
+    /// Waits until `fd` is ready; false when `milliseconds` passed first (-1 waits for ever), or when `interrupt`,
+    /// unless it is -1, can be read.
     public static func wait(
-        _ fd: Int32, for readiness: Readiness = .reading, milliseconds: Int32
+        _ fd: Int32, for readiness: Readiness = .reading, milliseconds: Int32,
+        interrupt: Int32 = -1
     ) throws(SystemError) -> Bool {
         let events = Int16(readiness == .reading ? POLLIN : POLLOUT)
-        var entry = pollfd(fd: fd, events: events, revents: 0)
-        return try check("poll") { poll(&entry, 1, milliseconds) } > 0
+        // poll passes over entries with a negative number.
+        var entries = (
+            pollfd(fd: fd, events: events, revents: 0),
+            pollfd(fd: interrupt, events: Int16(POLLIN), revents: 0)
+        )
+        let ready = try check("poll") {
+            withUnsafeMutableBytes(of: &entries) {
+                poll($0.baseAddress?.assumingMemoryBound(to: pollfd.self), 2, milliseconds)
+            }
+        }
+        return ready > 0 && entries.1.revents == 0
     }
 
     /// A close-on-exec pipe.

@@ -37,3 +37,11 @@ enum SSHAlgorithms {
         return (first + rest).flatMap(\.algorithms)
     }
 }
+
+/// What one session offers to negotiate, best first.
+struct SSHOffer: Sendable {
+    var keyExchange = SSHAlgorithms.keyExchange
+    var hostKeys: [String]
+    var ciphers = SSHAlgorithms.ciphers
+    var publicKeys = SSHAlgorithms.publicKeys
+}

@@ -1,5 +1,6 @@
 import CLinux
 import CSSH
+import MeshModel
 
 /// libssh as a whole: started once, silent, and its own names for things turned into Swift's.
 enum SSHLibrary {
@@ -33,5 +34,27 @@ enum SSHLibrary {
     /// A public key's type, for instance `ssh-ed25519`.
     static func typeName(_ key: ssh_key) -> String {
         ssh_key_type_to_char(ssh_key_type(key)).map { String(cString: $0) } ?? "unknown"
+    }
+}
+
+extension SSHLibrary {
+    /// An Ed25519 key as the model knows it; nil for another type.
+    static func publicKey(_ key: ssh_key) -> PublicKey? {
+        var text: UnsafeMutablePointer<CChar>?
+        guard ssh_pki_export_pubkey_base64(key, &text) == SSH_OK, let blob = take(text) else {
+            return nil
+        }
+        return Base64.decode(blob).flatMap { PublicKey(openSSHBlob: $0) }
+    }
+
+    /// The fingerprint of a key that libssh has not seen.
+    static func fingerprint(_ key: PublicKey) -> String? {
+        var handle: ssh_key?
+        let text = Base64.encode(key.openSSHBlob)
+        guard ssh_pki_import_pubkey_base64(text, SSH_KEYTYPE_ED25519, &handle) == SSH_OK,
+            let handle
+        else { return nil }
+        defer { ssh_key_free(handle) }
+        return fingerprint(handle)
     }
 }

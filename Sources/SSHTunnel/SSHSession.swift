@@ -1,6 +1,8 @@
+import CLinux
 import CSSH
 import Glibc
 import LinuxSystem
+import MeshModel
 
 /// A connected, authenticated session: the core that command channels, and later forwarders, stand on.
 ///
@@ -10,6 +12,7 @@ final class SSHSession {
     let handle: ssh_session
     let configuration: SSHConfiguration
     private let proxy: ProxyProcess?
+    private let interrupt: Int32
     private var lastHeard = Clocks.monotonic()
     private var lastKeepalive = Clocks.monotonic()
     private var isAuthenticated = false
@@ -23,10 +26,14 @@ final class SSHSession {
     /// `user@host:port`, for errors.
     var subject: String { configuration.subject }
 
-    private init(_ handle: ssh_session, _ configuration: SSHConfiguration, _ proxy: ProxyProcess?) {
+    private init(
+        _ handle: ssh_session, _ configuration: SSHConfiguration, _ proxy: ProxyProcess?,
+        interrupt: Int32
+    ) {
         self.handle = handle
         self.configuration = configuration
         self.proxy = proxy
+        self.interrupt = interrupt
     }
 
     deinit {
@@ -57,8 +64,9 @@ final class SSHSession {
             do throws(SSHError) {
                 (session, address) = try connect(
                     configuration,
-                    hostKeys: SSHAlgorithms.hostKeys(
-                        preferring: policy.preferredTypes, excluding: refused),
+                    offering: SSHOffer(
+                        hostKeys: SSHAlgorithms.hostKeys(
+                            preferring: policy.preferredTypes, excluding: refused)),
                     deadline: deadline)
             } catch {
                 throw firstFailure ?? error
@@ -85,17 +93,22 @@ final class SSHSession {
     }
 
     /// Opens the transport and runs the key exchange; nobody is authenticated yet.
-    private static func connect(
-        _ configuration: SSHConfiguration, hostKeys: [String], deadline: Double
+    ///
+    /// - Parameter interrupt: a descriptor that ends every wait once it is readable; -1 for none.
+    static func connect(
+        _ configuration: SSHConfiguration, offering offer: SSHOffer, deadline: Double,
+        interrupt: Int32 = -1
     ) throws(SSHError) -> (SSHSession, address: String?) {
-        let (socket, address, proxy) = try Transport.open(configuration, deadline: deadline).split()
+        let (socket, address, proxy) = try Transport.open(
+            configuration, deadline: deadline, interrupt: interrupt
+        ).split()
         guard let handle = ssh_new() else {
             close(socket)
             throw SSHError(.library, "connect", configuration.subject, "out of memory")
         }
-        let session = SSHSession(handle, configuration, proxy)
+        let session = SSHSession(handle, configuration, proxy, interrupt: interrupt)
         do throws(SSHError) {
-            try session.setOptions(socket: socket, hostKeys: hostKeys)
+            try session.setOptions(socket: socket, offer)
         } catch {
             close(socket)
             throw error
@@ -103,10 +116,12 @@ final class SSHSession {
         // From here on the socket is libssh's: it closes it with the session.
         let code = try session.drive("connect", until: deadline) { ssh_connect(handle) }
         if code != SSH_OK { throw session.connectFailure() }
+        // libssh makes a socket that it is given blocking; a peer that reads slowly would hold the thread.
+        _ = cl_fcntl(socket, F_SETFL, O_NONBLOCK)
         return (session, address)
     }
 
-    private func setOptions(socket: Int32, hostKeys: [String]) throws(SSHError) {
+    private func setOptions(socket: Int32, _ offer: SSHOffer) throws(SSHError) {
         func list(_ names: [String]) -> String { names.joined(separator: ",") }
         // ssh_config has been read already, and known_hosts is ours to judge: libssh must do neither.
         let texts: [(ssh_options_e, String)] = [
@@ -115,15 +130,15 @@ final class SSHSession {
             (SSH_OPTIONS_KNOWNHOSTS, "/dev/null"),
             (SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null"),
             (SSH_OPTIONS_IDENTITY_AGENT, configuration.agentSocket ?? "/dev/null"),
-            (SSH_OPTIONS_KEY_EXCHANGE, list(SSHAlgorithms.keyExchange)),
-            (SSH_OPTIONS_HOSTKEYS, list(hostKeys)),
-            (SSH_OPTIONS_CIPHERS_C_S, list(SSHAlgorithms.ciphers)),
-            (SSH_OPTIONS_CIPHERS_S_C, list(SSHAlgorithms.ciphers)),
+            (SSH_OPTIONS_KEY_EXCHANGE, list(offer.keyExchange)),
+            (SSH_OPTIONS_HOSTKEYS, list(offer.hostKeys)),
+            (SSH_OPTIONS_CIPHERS_C_S, list(offer.ciphers)),
+            (SSH_OPTIONS_CIPHERS_S_C, list(offer.ciphers)),
             (SSH_OPTIONS_HMAC_C_S, list(SSHAlgorithms.macs)),
             (SSH_OPTIONS_HMAC_S_C, list(SSHAlgorithms.macs)),
             (SSH_OPTIONS_COMPRESSION_C_S, "none"),
             (SSH_OPTIONS_COMPRESSION_S_C, "none"),
-            (SSH_OPTIONS_PUBLICKEY_ACCEPTED_TYPES, list(SSHAlgorithms.publicKeys)),
+            (SSH_OPTIONS_PUBLICKEY_ACCEPTED_TYPES, list(offer.publicKeys)),
         ]
         var port = UInt32(configuration.port)
         var descriptor = socket
@@ -138,7 +153,7 @@ final class SSHSession {
         ssh_set_blocking(handle, 0)
     }
 
-    private func presentedHostKey() throws(SSHError) -> (type: String, fingerprint: String) {
+    func presentedHostKey() throws(SSHError) -> (type: String, fingerprint: String) {
         var key: ssh_key?
         guard ssh_get_server_publickey(handle, &key) == SSH_OK, let key else {
             throw SSHError(.library, "check host key", subject, libraryText)
@@ -148,6 +163,14 @@ final class SSHSession {
             throw SSHError(.library, "check host key", subject, "the key has no fingerprint")
         }
         return (SSHLibrary.typeName(key), fingerprint)
+    }
+
+    /// The key that the server has proved to have, where it is an Ed25519 key.
+    var hostKey: PublicKey? {
+        var key: ssh_key?
+        guard ssh_get_server_publickey(handle, &key) == SSH_OK, let key else { return nil }
+        defer { ssh_key_free(key) }
+        return SSHLibrary.publicKey(key)
     }
 
     private func facts(
@@ -202,10 +225,20 @@ final class SSHSession {
             if isAuthenticated { until = min(until, try keepAlive(operation, now: now)) }
             let wantsToWrite = ssh_get_poll_flags(handle) & SSH_WRITE_PENDING != 0
             let events = Int16(POLLIN | (wantsToWrite ? POLLOUT : 0))
-            var entry = pollfd(fd: socket, events: events, revents: 0)
+            // poll passes over entries with a negative number.
+            var entries = (
+                pollfd(fd: socket, events: events, revents: 0),
+                pollfd(fd: interrupt, events: Int16(POLLIN), revents: 0)
+            )
             let milliseconds = Int32(min(max(until - now, 0) * 1000 + 1, 3_600_000))
-            if poll(&entry, 1, milliseconds) > 0 {
-                if entry.revents & Int16(POLLIN) != 0 { lastHeard = Clocks.monotonic() }
+            let ready = withUnsafeMutableBytes(of: &entries) {
+                poll($0.baseAddress?.assumingMemoryBound(to: pollfd.self), 2, milliseconds)
+            }
+            if ready > 0 {
+                if entries.1.revents != 0 {
+                    throw SSHError(.timeout, operation, subject, "given up before its end")
+                }
+                if entries.0.revents & Int16(POLLIN) != 0 { lastHeard = Clocks.monotonic() }
                 return
             }
         }

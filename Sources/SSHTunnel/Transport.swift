@@ -18,9 +18,9 @@ struct Transport: ~Copyable {
     }
 
     /// Opens the stream that `configuration` asks for.
-    static func open(_ configuration: SSHConfiguration, deadline: Double) throws(SSHError)
-        -> Transport
-    {
+    static func open(
+        _ configuration: SSHConfiguration, deadline: Double, interrupt: Int32 = -1
+    ) throws(SSHError) -> Transport {
         let subject = configuration.subject
         if let command = configuration.proxyCommand {
             do {
@@ -31,14 +31,16 @@ struct Transport: ~Copyable {
                     hint: "check ProxyCommand or ProxyJump in ssh_config")
             }
         }
-        let addresses = try Resolution.resolve(configuration, deadline: deadline)
+        let addresses = try Resolution.resolve(
+            configuration, deadline: deadline, interrupt: interrupt)
         var failure = SSHError(.resolve, "connect", subject, "the name has no address")
         for (index, address) in addresses.enumerated() {
             // Each address gets its share of what is left, so that one dead address does not eat it all.
             let now = Clocks.monotonic()
             let share = (deadline - now) / Double(addresses.count - index)
             do throws(SSHError) {
-                let socket = try connect(address, subject, deadline: now + share)
+                let socket = try connect(
+                    address, subject, deadline: now + share, interrupt: interrupt)
                 return Transport(descriptor: socket, address: address.text, proxy: nil)
             } catch {
                 failure = error
@@ -48,7 +50,7 @@ struct Transport: ~Copyable {
     }
 
     private static func connect(
-        _ address: ResolvedAddress, _ subject: String, deadline: Double
+        _ address: ResolvedAddress, _ subject: String, deadline: Double, interrupt: Int32
     ) throws(SSHError) -> Descriptor {
         do throws(SystemError) {
             let kind =
@@ -63,7 +65,9 @@ struct Transport: ~Copyable {
             }
             if code != 0 && code != EINPROGRESS { throw SystemError("connect", "", errno: code) }
             let left = Int32(max(0, min(deadline - Clocks.monotonic(), 86_400)) * 1000)
-            if try !IO.wait(number, for: .writing, milliseconds: left) {
+            if try !IO.wait(
+                number, for: .writing, milliseconds: left, interrupt: interrupt)
+            {
                 throw SystemError("connect", "", errno: ETIMEDOUT)
             }
             var pending: Int32 = 0
@@ -128,13 +132,13 @@ enum Resolution {
     }
 
     static func resolve(
-        _ configuration: SSHConfiguration, deadline: Double
+        _ configuration: SSHConfiguration, deadline: Double, interrupt: Int32
     ) throws(SSHError) -> [ResolvedAddress] {
         let (host, port) = (configuration.host, String(configuration.port))
         var outcome = lookUp(host, port, flags: AI_NUMERICHOST)
         if outcome.code != 0 {
             do throws(SystemError) {
-                outcome = try lookUpApart(host, port, deadline: deadline)
+                outcome = try lookUpApart(host, port, deadline: deadline, interrupt: interrupt)
             } catch {
                 throw SSHError(
                     .timeout, "resolve", configuration.subject, "no answer from the resolver",
@@ -149,7 +153,7 @@ enum Resolution {
     }
 
     private static func lookUpApart(
-        _ host: String, _ port: String, deadline: Double
+        _ host: String, _ port: String, deadline: Double, interrupt: Int32
     ) throws(SystemError) -> Outcome {
         let answer = ResolutionAnswer<Outcome>()
         let (reader, writer) = try IO.pipe().split()
@@ -165,7 +169,9 @@ enum Resolution {
             throw error
         }
         let left = Int32(max(0, min(deadline - Clocks.monotonic(), 86_400)) * 1000)
-        guard try IO.wait(reader, milliseconds: left), let outcome = answer.get() else {
+        guard try IO.wait(reader, milliseconds: left, interrupt: interrupt),
+            let outcome = answer.get()
+        else {
             throw SystemError("resolve", host, errno: ETIMEDOUT)
         }
         return outcome

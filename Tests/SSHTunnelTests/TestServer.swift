@@ -6,7 +6,7 @@ import SSHTunnel
 final class TestServer {
     let folder: String
     let port: UInt16
-    private let process: Child
+    private var process: Child
 
     /// Starts a server; `extra` are further lines of sshd_config.
     ///
@@ -45,13 +45,34 @@ final class TestServer {
 
             """
         try Files.replace("\(folder)/sshd_config", with: configuration.utf8)
-        let log = Descriptor(
-            owning: try check("creat", folder) { creat("\(folder)/sshd.log", 0o600) })
-        process = try Child(
-            [Child.find("sshd") ?? "/usr/sbin/sshd", "-D", "-e", "-f", "\(folder)/sshd_config"],
-            output: log.number, errors: log.number)
+        process = try TestServer.start(folder)
         try writeClientConfiguration(knownHosts: knownHostsLine(hostKeys.first ?? ""))
         try awaitListener()
+    }
+
+    private static func start(_ folder: String) throws -> Child {
+        let log = Descriptor(
+            owning: try check("creat", folder) { creat("\(folder)/sshd.log", 0o600) })
+        return try Child(
+            [Child.find("sshd") ?? "/usr/sbin/sshd", "-D", "-e", "-f", "\(folder)/sshd_config"],
+            output: log.number, errors: log.number)
+    }
+
+    /// Starts the server again after a crash, on the same port.
+    func revive() throws {
+        _ = try process.wait(milliseconds: 5000)
+        process = try TestServer.start(folder)
+        try awaitListener()
+    }
+
+    /// Kills the sessions and leaves the server itself alone.
+    func killSessions() {
+        for pid in TestServer.descendants(of: process.pid) { kill(pid, SIGKILL) }
+    }
+
+    /// Stops or continues every process of the sessions, as a hung server would.
+    func signalSessions(_ number: Int32) {
+        for pid in TestServer.descendants(of: process.pid) { kill(pid, number) }
     }
 
     /// Ends the server with its sessions, and removes its files.

@@ -29,6 +29,9 @@ enum {
 // epoll_event is a packed union: Swift imports neither the packing nor the union well.
 enum { CL_EPOLL_ADD = 1, CL_EPOLL_REMOVE = 2, CL_EPOLL_MODIFY = 3 };
 enum { CL_EPOLL_IN = 1, CL_EPOLL_OUT = 4, CL_EPOLL_ERROR = 8, CL_EPOLL_HANGUP = 16 };
+enum { CL_EPOLL_PEER_CLOSED = 0x2000 };  // EPOLLRDHUP
+// EPOLLET: bit 31, which is not an int.
+#define CL_EPOLL_EDGE 0x80000000u
 int cl_epoll_control(int ep, int operation, int fd, uint32_t events, uint64_t token);
 // Waits for one round of events; fills `events` and `tokens`, both of `capacity` entries (64 at most).
 int cl_epoll_wait(int ep, uint32_t *events, uint64_t *tokens, int capacity, int timeout_ms);
@@ -56,6 +59,8 @@ void cl_ignore_sigpipe(void);
 // sockaddr_un's fixed array and sizeof arithmetic. -1 with ENAMETOOLONG where the path does not fit.
 int cl_unix_bind(int fd, const char *path);
 int cl_unix_connect(int fd, const char *path);
+// struct linger. Makes the next close of a TCP socket a reset.
+int cl_reset_on_close(int fd);
 // SO_PEERCRED needs struct ucred, which is guarded by _GNU_SOURCE.
 int cl_peer_uid(int fd, uid_t *uid);
 

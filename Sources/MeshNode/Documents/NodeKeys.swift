@@ -86,6 +86,16 @@ package final class NodeKeys {
         try sshKeys(folders.hostKey)
     }
 
+    /// The public halves of each pair of SSH keys that is whole.
+    package func sshPublicKeys() throws(NodeError) -> [Int: SSHNodeKeys] {
+        let hosts = try sshHostKeys()
+        var pairs: [Int: SSHNodeKeys] = [:]
+        for (generation, client) in try sshClientKeys() {
+            pairs[generation] = hosts[generation].map { SSHNodeKeys(client: client, host: $0) }
+        }
+        return pairs
+    }
+
     private func sshKeys(_ path: (Int) -> String) throws(NodeError) -> [Int: PublicKey] {
         var keys: [Int: PublicKey] = [:]
         for generation in 0...9 {

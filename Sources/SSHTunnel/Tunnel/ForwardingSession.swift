@@ -1,0 +1,287 @@
+import CSSH
+import Glibc
+import LinuxSystem
+import MeshModel
+
+/// An SSH session and the connections that it carries.
+///
+/// Belongs to one thread. Its socket is watched for edges, and libssh reads ahead: whatever calls libssh may
+/// take packets off the socket and run callbacks. So a ``round(_:)`` goes on until nobody has anything left to do, and
+/// only then may the thread wait.
+final class ForwardingSession {
+    let algorithms: TunnelAlgorithms
+    let token: UInt64
+    /// Where new connections are to go.
+    var target: TunnelEnd
+    /// What became of connections that the server refused to open, the last one only.
+    private(set) var refusal: Refusal?
+    private(set) var connections: [UInt64: ForwardedConnection] = [:]
+    /// Bytes since it was last asked.
+    var sent: UInt64 = 0
+    var received: UInt64 = 0
+    /// Connections that wait for room at the server, or for the end of a key exchange.
+    var stalled: [ForwardedConnection] = []
+
+    var handle: ssh_session { session.handle }
+
+    /// Why the server opened no channel.
+    struct Refusal {
+        /// *Source:* RFC 4254, section 5.1: 1 is forbidden, 2 is a failed connect.
+        var code: Int
+        var words: String
+    }
+
+    private let session: SSHSession
+    private let event: ssh_event
+    private let counter = UnsafeMutablePointer<ssh_counter_struct>.allocate(capacity: 1)
+    private var opening: [ForwardedConnection] = []
+    private var ready: [ForwardedConnection] = []
+    private var batch: [ForwardedConnection] = []
+    private var noted: [ForwardedConnection] = []
+    private var hasInput = true
+    private var isBlocked = false
+    private var peerEnded = false
+    private var seen: UInt64 = 0
+    private var lastErrorText = ""
+    private var life: SessionLife
+
+    /// What one look of libssh at its socket reads at most. *Source:* libssh 0.10, MAX_BUF_SIZE.
+    private static let readSize: UInt64 = 4096
+    /// How much one round reads before others have their turn, in such looks.
+    private static let readTurns = 64
+    /// What a turn of one connection sends: whole packets. libssh keeps ten bytes free of the 32 KiB that OpenSSH takes.
+    static let chunk = 4 * (32_768 - 10)
+
+    /// Takes over a session that is logged in; nil where memory runs out.
+    init?(
+        _ session: SSHSession, _ algorithms: TunnelAlgorithms, target: TunnelEnd, token: UInt64,
+        now: Double
+    ) {
+        guard let event = ssh_event_new() else { return nil }
+        self.session = session
+        self.algorithms = algorithms
+        self.target = target
+        self.token = token
+        self.event = event
+        life = SessionLife(now: now)
+        counter.initialize(to: ssh_counter_struct())
+        ssh_set_counters(session.handle, counter, nil)
+        // A server has nothing to ask of us: whatever channel it wants to open is refused.
+        ssh_set_message_callback(session.handle, refuseMessage, nil)
+        ssh_event_add_session(event, session.handle)
+    }
+
+    deinit {
+        abandon()
+        ssh_event_remove_session(event, handle)
+        ssh_event_free(event)
+        ssh_set_counters(handle, nil, nil)
+        counter.deallocate()
+    }
+
+    var descriptor: Int32 { ssh_get_fd(handle) }
+    var subject: String { session.subject }
+    var libraryText: String { session.libraryText }
+
+    /// Whether the connection to the server has ended.
+    var isDead: Bool {
+        ssh_get_fd(handle) < 0 || ssh_is_connected(handle) == 0
+            || ssh_get_status(handle) & (SSH_CLOSED | SSH_CLOSED_ERROR) != 0
+    }
+
+    // MARK: Connections
+
+    /// Carries an accepted socket; its events come under `token`.
+    func add(_ socket: Int32, token: UInt64) {
+        guard let connection = ForwardedConnection(socket, token: token, session: self) else {
+            return
+        }
+        connections[token] = connection
+        if connection.open(target) == SSH_ERROR {
+            noteRefusal()
+            remove(connection, resetting: true)
+        } else {
+            opening.append(connection)
+        }
+    }
+
+    /// A callback has something for `connection` to do.
+    func note(_ connection: ForwardedConnection) {
+        if connection.isNoted { return }
+        connection.isNoted = true
+        noted.append(connection)
+    }
+
+    /// An event on a connection's socket; false where it is none of ours.
+    func handle(_ event: EventLoop.Event) -> Bool {
+        guard let connection = connections[event.token] else { return false }
+        connection.note(readable: event.readable, writable: event.writable, ended: event.ended)
+        if event.writable { note(connection) }
+        queue(connection)
+        return true
+    }
+
+    private func queue(_ connection: ForwardedConnection) {
+        if connection.isQueued || !connection.wantsTurn { return }
+        connection.isQueued = true
+        ready.append(connection)
+    }
+
+    private func remove(_ connection: ForwardedConnection, resetting: Bool) {
+        connections[connection.token] = nil
+        connection.finish(resetting: resetting)
+    }
+
+    /// Ends every connection with a reset.
+    func abandon() {
+        let all = connections.values
+        connections = [:]
+        for connection in all { connection.finish(resetting: true) }
+        (opening, ready, batch, noted, stalled) = ([], [], [], [], [])
+    }
+
+    func takeRefusal() -> Refusal? {
+        defer { refusal = nil }
+        return refusal
+    }
+
+    // MARK: Rounds
+
+    /// An event on the session's own socket.
+    func noteSocket(_ event: EventLoop.Event) {
+        if event.readable || event.ended { hasInput = true }
+        if event.ended { peerEnded = true }
+        if event.writable { isBlocked = false }
+    }
+
+    /// Moves what can be moved; true where more could be, once others have had their turn.
+    func round(_ scratch: UnsafeMutableRawBufferPointer, now: Double) -> Bool {
+        if hasInput { readInput() }
+        settle(scratch)
+        if !isBlocked { flush() }
+        sendTurns(scratch)
+        settle(scratch)
+        flush()
+        if counter.pointee.in_bytes != seen {
+            seen = counter.pointee.in_bytes
+            life.heard(at: now)
+        }
+        return hasInput || !noted.isEmpty || (!isBlocked && !ready.isEmpty)
+    }
+
+    private func readInput() {
+        for _ in 0..<ForwardingSession.readTurns {
+            let before = counter.pointee.in_bytes
+            let code = ssh_event_dopoll(event, 0)
+            let count = counter.pointee.in_bytes - before
+            if code == SSH_ERROR || count == 0 || (count < ForwardingSession.readSize && !peerEnded)
+            {
+                hasInput = false
+                return
+            }
+        }
+    }
+
+    /// Does what the packets that came ask for.
+    private func settle(_ scratch: UnsafeMutableRawBufferPointer) {
+        settleOpenings()
+        if !stalled.isEmpty {
+            let list = stalled
+            stalled = []
+            for connection in list {
+                connection.unstall()
+                queue(connection)
+            }
+        }
+        while !noted.isEmpty {
+            let list = noted
+            noted = []
+            for connection in list {
+                connection.isNoted = false
+                if connection.stage == .over { continue }
+                connection.receiveTurn(scratch)
+                let (isOver, isBroken) = connection.conclusion
+                if isOver { remove(connection, resetting: isBroken) }
+            }
+        }
+    }
+
+    private func settleOpenings() {
+        if opening.isEmpty { return }
+        // A refusal has the channel's number in its words, so a new one always differs.
+        let text = session.libraryText
+        let hasNews = text != lastErrorText
+        lastErrorText = text
+        let list = opening
+        opening = []
+        for connection in list where connection.stage == .opening {
+            if connection.isOpen || (hasNews && connection.open(target) == SSH_OK) {
+                connection.opened()
+                note(connection)
+                queue(connection)
+            } else if hasNews && connection.open(target) == SSH_ERROR {
+                noteRefusal()
+                remove(connection, resetting: true)
+            } else {
+                opening.append(connection)
+            }
+        }
+    }
+
+    /// libssh tells why in words only: `Channel opening failure: channel 43 error (2) Connection refused`.
+    private func noteRefusal() {
+        let words = session.libraryText
+        let digits = words.split(separator: "(").dropFirst().first?.prefix { $0.isNumber } ?? ""
+        refusal = Refusal(code: Int(digits) ?? 0, words: words)
+    }
+
+    /// Gives connections their turn until the socket is full.
+    private func sendTurns(_ scratch: UnsafeMutableRawBufferPointer) {
+        let chunk = UnsafeMutableRawBufferPointer(
+            rebasing: scratch.prefix(ForwardingSession.chunk))
+        swap(&ready, &batch)
+        for connection in batch {
+            connection.isQueued = false
+            if !isBlocked {
+                connection.sendTurn(chunk)
+                isBlocked = session.hasUnsentBytes
+            }
+            queue(connection)
+        }
+        batch.removeAll(keepingCapacity: true)
+    }
+
+    /// Sends what libssh holds. What is left waits for an edge, which is sure to come: the kernel has just said no.
+    private func flush() {
+        if session.hasUnsentBytes { session.flush() }
+        isBlocked = session.hasUnsentBytes
+    }
+
+    // MARK: Life
+
+    /// Asks a silent server for a sign of life. False where it has not given one for too long.
+    func isAlive(at now: Double) -> Bool {
+        switch life.judge(at: now) {
+        case .fine: return true
+        case .dead: return false
+        case .ask:
+            // libssh forgets the last answer in a call that sends nothing.
+            _ = ssh_send_keepalive(handle)
+            if life.hasAskedBefore { _ = ssh_send_keepalive(handle) }
+            life.asked(at: now)
+            lastErrorText = ""
+            return true
+        }
+    }
+
+    /// Asks at once: the network may have changed.
+    func suspect() { life.suspect() }
+
+    /// When to look again whether it is alive.
+    var nextLook: Double { life.nextLook }
+}
+
+/// Answers every request of a server with a refusal.
+private func refuseMessage(
+    _ session: ssh_session?, _ message: ssh_message?, _ context: UnsafeMutableRawPointer?
+) -> Int32 { 1 }

@@ -1,0 +1,456 @@
+import CLinux
+import CSSH
+import Glibc
+import LinuxSystem
+import MeshModel
+
+/// A set of descriptors that is handed to the thread that waits for them.
+final class TunnelEvents: Sendable {
+    let loop: EventLoop
+    init(_ loop: consuming EventLoop) { self.loop = loop }
+}
+
+/// The life of a tunnel: everything in here belongs to its thread.
+final class TunnelLoop {
+    private var tunnel: DesiredTunnel
+    private var identityFile: String
+    private let board: TunnelBoard
+    private let inbox: TunnelInbox
+    private let events: TunnelEvents
+    private let dialBell: Bell?
+    private let scratch = UnsafeMutableRawBufferPointer.allocate(
+        byteCount: 256 << 10, alignment: 64)
+
+    private var entrances: [Entrance] = []
+    private var current: ForwardingSession?
+    /// Whether the current session is what ``tunnel`` asks for.
+    private var isCurrentRight = false
+    private var draining: [(session: ForwardingSession, until: Double)] = []
+    private var waiting: [(socket: Int32, until: Double)] = []
+    private var dial: TunnelDial?
+    private var backoff = Backoff()
+    private var nextDial = 0.0
+    private var nextOpening = 0.0
+    private var pausedUntil: Double?
+    private var madeAt = 0.0
+    private var drainTime = 0.0
+    private var isRefused = false
+    private var hasStood = false
+    private var stopAt: Double?
+    private var nextToken: UInt64 = 16
+
+    private static let inboxToken: UInt64 = 0
+    private static let dialToken: UInt64 = 1
+    /// Pause between attempts to listen. *Units:* seconds.
+    private static let openingPause = 3.0
+    /// A session that ended sooner has not shown that the server is well. *Units:* seconds.
+    private static let proven = 10.0
+
+    init(
+        _ tunnel: DesiredTunnel, identityFile: String, board: TunnelBoard, inbox: TunnelInbox,
+        events: TunnelEvents
+    ) {
+        self.tunnel = tunnel
+        self.identityFile = identityFile
+        self.board = board
+        self.inbox = inbox
+        self.events = events
+        dialBell = try? Bell()
+    }
+
+    deinit { scratch.deallocate() }
+
+    // MARK: The loop
+
+    func start() {
+        try? events.loop.add(inbox.bell.number, token: TunnelLoop.inboxToken)
+        if let dialBell { try? events.loop.add(dialBell.number, token: TunnelLoop.dialToken) }
+        syncEntrances()
+        openEntrances()
+        startDial()
+        publish()
+    }
+
+    func run() {
+        var isBusy = false
+        while true {
+            let now = Clocks.monotonic()
+            let pause = isBusy ? 0 : min(max(0, deadline - now), 3600)
+            do throws(SystemError) {
+                // Rounded up: waking a moment too early would be waking twice.
+                try events.loop.wait(milliseconds: Int32((pause * 1000).rounded(.up))) { take($0) }
+            } catch {
+                Clocks.sleep(0.01)
+            }
+            look(now: Clocks.monotonic())
+            isBusy = rounds()
+            if let stopAt, draining.isEmpty || stopAt <= Clocks.monotonic() { break }
+        }
+        tearDown()
+    }
+
+    private func take(_ event: EventLoop.Event) {
+        if let current, current.handle(event) { return }
+        switch event.token {
+        case TunnelLoop.inboxToken: readInbox()
+        case TunnelLoop.dialToken: finishDial()
+        case current?.token: current?.noteSocket(event)
+        default:
+            if let entrance = entrances.first(where: { $0.token == event.token }) {
+                accept(entrance)
+                return
+            }
+            for (session, _) in draining {
+                if session.token == event.token {
+                    session.noteSocket(event)
+                    return
+                }
+                if session.handle(event) { return }
+            }
+        }
+    }
+
+    /// Gives every session a round; true where one has more to do at once.
+    private func rounds() -> Bool {
+        var isBusy = false
+        let now = Clocks.monotonic()
+        if let current { isBusy = current.round(scratch, now: now) }
+        for (session, _) in draining where session.round(scratch, now: now) { isBusy = true }
+        count()
+        if let current, current.isDead { lose("the connection was lost: \(current.libraryText)") }
+        if let refusal = current?.takeRefusal() { report(refusal) }
+        draining.removeAll { $0.session.isDead || $0.session.connections.isEmpty }
+        return isBusy
+    }
+
+    private func count(accepted: UInt64 = 0) {
+        var sent: UInt64 = 0
+        var received: UInt64 = 0
+        var connections = waiting.count
+        func add(_ session: ForwardingSession) {
+            sent += session.sent
+            received += session.received
+            (session.sent, session.received) = (0, 0)
+            connections += session.connections.count
+        }
+        if let current { add(current) }
+        for (session, _) in draining { add(session) }
+        board.count(connections: connections, accepted: accepted, sent: sent, received: received)
+    }
+
+    /// When something has to be looked at although nothing happens.
+    private var deadline: Double {
+        var times: [Double] = []
+        if let current { times.append(current.nextLook) }
+        for (session, until) in draining { times.append(min(session.nextLook, until)) }
+        if needsSession && dial == nil { times.append(nextDial) }
+        if entrances.contains(where: { !$0.isListening }) { times.append(nextOpening) }
+        if let first = waiting.first { times.append(first.until) }
+        if let pausedUntil { times.append(pausedUntil) }
+        if let stopAt { times.append(stopAt) }
+        return times.min() ?? .infinity
+    }
+
+    private func look(now: Double) {
+        if let current, !current.isAlive(at: now) { lose("the server has not answered for 13 s") }
+        draining.removeAll { !$0.session.isAlive(at: now) || $0.until <= now }
+        while let first = waiting.first, first.until <= now { refuse(waiting.removeFirst().socket) }
+        if let pausedUntil, pausedUntil <= now { resumeAccepting() }
+        if stopAt != nil { return }
+        if now >= nextOpening && entrances.contains(where: { !$0.isListening }) {
+            openEntrances()
+            publish()
+        }
+        if needsSession && dial == nil && now >= nextDial { startDial() }
+    }
+
+    // MARK: Commands
+
+    private func readInbox() {
+        for letter in inbox.take() {
+            switch letter.command {
+            case .wake: wake()
+            case .restart:
+                if current != nil { lose(nil) }
+                wake()
+            case .change(let new, let file, let drain):
+                change(to: new, identityFile: file, drain: drain)
+            case .stop(let drain): stop(drain: drain)
+            }
+            letter.receipt?.ring()
+        }
+    }
+
+    private func wake() {
+        backoff.reset()
+        nextDial = 0
+        nextOpening = 0
+        current?.suspect()
+        // An attempt that hangs may hang on what has just changed.
+        if let dial, Clocks.monotonic() - dial.started > 1 { self.dial = nil }
+    }
+
+    private func change(to new: DesiredTunnel, identityFile file: String, drain: Double) {
+        if stopAt != nil { return }
+        let old = tunnel
+        let isSame =
+            old.server == new.server && old.user == new.user && old.hostKeys == new.hostKeys
+            && old.clientKey == new.clientKey && identityFile == file
+        tunnel = new
+        identityFile = file
+        drainTime = drain
+        if isSame {
+            current?.target = new.target
+        } else {
+            dial = nil
+            isCurrentRight = false
+            isRefused = false
+            backoff.reset()
+            nextDial = 0
+        }
+        syncEntrances()
+        openEntrances()
+        publish()
+    }
+
+    private func stop(drain: Double) {
+        let now = Clocks.monotonic()
+        if stopAt == nil {
+            entrances = []
+            dial = nil
+            for (socket, _) in waiting { refuse(socket) }
+            waiting = []
+            if let current { draining.append((current, .infinity)) }
+            current = nil
+        }
+        stopAt = min(stopAt ?? .infinity, now + max(0, drain))
+        draining.removeAll { $0.session.connections.isEmpty }
+        publish()
+    }
+
+    private func tearDown() {
+        for (session, _) in draining { session.abandon() }
+        draining = []
+        count()
+        publish()
+    }
+
+    // MARK: Entrances
+
+    /// Keeps those that stay, closes those that go, adds those that are new.
+    private func syncEntrances() {
+        var kept = entrances.filter { tunnel.entrances.contains($0.end) }
+        for end in tunnel.entrances where !kept.contains(where: { $0.end == end }) {
+            kept.append(Entrance(end, token: token()))
+        }
+        entrances = kept
+    }
+
+    private func openEntrances() {
+        nextOpening = Clocks.monotonic() + TunnelLoop.openingPause
+        for entrance in entrances where !entrance.isListening {
+            entrance.open()
+            if entrance.isListening {
+                watch(entrance)
+            } else if let problem = entrance.problem, isNeeded(entrance) {
+                board.post { $0.lastError = problem }
+            }
+        }
+    }
+
+    private func watch(_ entrance: Entrance) {
+        try? events.loop.add(entrance.descriptor, token: entrance.token)
+    }
+
+    /// Not where the host lacks its address family and the other family's address of the same port is there.
+    private func isNeeded(_ entrance: Entrance) -> Bool {
+        guard entrance.isForeign, case .tcp(let place) = entrance.end else { return true }
+        return !entrances.contains { other in
+            guard other.isListening, case .tcp(let its) = other.end else { return false }
+            return its.port == place.port && its.address.family != place.address.family
+        }
+    }
+
+    private func accept(_ entrance: Entrance) {
+        // Bounded, so that a flood of callers does not keep those who are in from their turn.
+        for _ in 0..<64 {
+            let (socket, code) = entrance.accept()
+            if socket < 0 {
+                if code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOBUFS {
+                    pauseAccepting(code)
+                }
+                return
+            }
+            count(accepted: 1)
+            let isMaking = dial.map { Clocks.monotonic() - $0.started < Tunnel.grace } ?? false
+            if let current {
+                carry(socket, current)
+            } else if isMaking {
+                waiting.append((socket, Clocks.monotonic() + Tunnel.grace))
+            } else {
+                refuse(socket)
+            }
+        }
+    }
+
+    private func carry(_ socket: Int32, _ session: ForwardingSession) {
+        let token = token()
+        do throws(SystemError) {
+            try events.loop.addEdges(socket, token: token)
+            session.add(socket, token: token)
+        } catch {
+            refuse(socket)
+        }
+    }
+
+    private func refuse(_ socket: Int32) {
+        _ = cl_reset_on_close(socket)
+        close(socket)
+    }
+
+    /// A caller that cannot be accepted stays in the queue, and would wake us again and again.
+    private func pauseAccepting(_ code: Int32) {
+        pausedUntil = Clocks.monotonic() + 0.25
+        for entrance in entrances where entrance.isListening {
+            events.loop.remove(entrance.descriptor)
+        }
+        let problem = TunnelProblem(
+            at: Clocks.wall(), code: .unexpected,
+            message: "cannot accept a connection: \(SystemError.text(code))",
+            fix: "allow the agent more open files (LimitNOFILE=), or find what keeps so many open")
+        board.post { $0.lastError = problem }
+    }
+
+    private func resumeAccepting() {
+        pausedUntil = nil
+        for entrance in entrances where entrance.isListening { watch(entrance) }
+    }
+
+    // MARK: The session
+
+    private var needsSession: Bool { stopAt == nil && (current == nil || !isCurrentRight) }
+
+    private func startDial() {
+        guard let dialBell else { return }
+        do throws(SystemError) {
+            dial = try TunnelDial(tunnel, identityFile: identityFile, bell: dialBell)
+        } catch {
+            later(
+                TunnelFailure(
+                    SSHError(.library, "connect", tunnel.server.description, "\(error)"),
+                    at: Clocks.wall()))
+        }
+    }
+
+    private func finishDial() {
+        dialBell?.silence()
+        guard let outcome = dial?.take() else { return }
+        dial = nil
+        switch outcome {
+        case .made(let session, let algorithms): install(session, algorithms)
+        case .failed(let failure): later(failure)
+        }
+        publish()
+    }
+
+    private func install(_ session: SSHSession, _ algorithms: TunnelAlgorithms) {
+        let now = Clocks.monotonic()
+        let token = token()
+        guard
+            let new = ForwardingSession(
+                session, algorithms, target: tunnel.target, token: token, now: now),
+            (try? events.loop.addEdges(new.descriptor, token: token)) != nil
+        else {
+            nextDial = now + Backoff.lasting
+            return
+        }
+        if let current {
+            draining.append((current, now + drainTime))
+        } else if hasStood {
+            board.post { $0.reconnects += 1 }
+        }
+        current = new
+        isCurrentRight = true
+        isRefused = false
+        hasStood = true
+        madeAt = now
+        let callers = waiting
+        waiting = []
+        for (socket, _) in callers { carry(socket, new) }
+    }
+
+    /// The next attempt comes after a pause.
+    private func later(_ failure: TunnelFailure) {
+        isRefused = failure.isLasting
+        let pause = backoff.next(
+            isLasting: failure.isLasting, chance: Double.random(in: 0...1))
+        nextDial = Clocks.monotonic() + pause
+        board.post { $0.lastError = failure.problem }
+        publish()
+    }
+
+    /// Ends the session with its connections; `reason` is nil where somebody asked for that.
+    private func lose(_ reason: String?) {
+        guard let lost = current else { return }
+        lost.abandon()
+        current = nil
+        if Clocks.monotonic() - madeAt > TunnelLoop.proven || reason == nil { backoff.reset() }
+        if let reason {
+            later(
+                TunnelFailure(
+                    SSHError(.lost, "session", lost.subject, reason), at: Clocks.wall()))
+        }
+        count()
+        publish()
+    }
+
+    private func report(_ refusal: ForwardingSession.Refusal) {
+        let target = "\(tunnel.target) on \(tunnel.node)"
+        let problem: TunnelProblem
+        switch refusal.code {
+        case 1:
+            problem = TunnelProblem(
+                at: Clocks.wall(), code: .targetForbidden,
+                message: "the server forbids connections to \(target)",
+                fix: "run meshproof up, so that \(tunnel.node) learns what this node may reach")
+        case 2:
+            problem = TunnelProblem(
+                at: Clocks.wall(), code: .targetRefused,
+                message: "nothing answers at \(target)",
+                fix: "start the service there, and check its port and bind address")
+        default:
+            problem = TunnelProblem(
+                at: Clocks.wall(), code: .unexpected,
+                message: "no connection to \(target): \(refusal.words)",
+                fix: "look at the log of that node's tunnel server")
+        }
+        board.post { $0.lastError = problem }
+    }
+
+    // MARK: Telling
+
+    private func token() -> UInt64 {
+        nextToken += 1
+        return nextToken
+    }
+
+    private func publish() {
+        let isBlocked = entrances.contains { !$0.isListening && isNeeded($0) }
+        let state: ObservedTunnel.State
+        if isBlocked {
+            state = .blocked
+        } else if current != nil && isCurrentRight {
+            state = .up
+        } else {
+            state = isRefused ? .refused : .connecting
+        }
+        let listening = entrances.filter(\.isListening).map(\.end)
+        board.post { observed in
+            observed.tunnel = tunnel
+            if observed.state != state { observed.since = Clocks.wall() }
+            observed.state = state
+            observed.listening = listening
+            observed.algorithms = current?.algorithms
+        }
+    }
+}
