@@ -64,8 +64,17 @@ package struct Removal {
         remove(folders.unit, "unit \(folders.unit)", &report)
         let wants = "\(folders.root)/etc/systemd/system/multi-user.target.wants/\(folders.unitName)"
         try? storage.remove(wants)
-        if Files.isFolder(folders.systemd) {
+        // A running unit whose file is gone loses its settings by this; then it does so itself once it has ended.
+        if Files.isFolder(folders.systemd), !isOwnUnit {
             _ = try? Child.run(["systemctl", "daemon-reload"], timeout: 30)
+        }
+    }
+
+    /// Whether this process is the unit that is removed. *Source:* cgroups(7), /proc/self/cgroup.
+    private var isOwnUnit: Bool {
+        let text = (try? Files.read("/proc/self/cgroup", limit: 1 << 16)) ?? []
+        return String(decoding: text, as: UTF8.self).split(separator: "\n").contains {
+            $0.hasSuffix("/\(folders.unitName)")
         }
     }
 
