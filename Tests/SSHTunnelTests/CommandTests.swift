@@ -37,6 +37,23 @@ struct CommandTests {
         }
     }
 
+    /// libssh takes 4 KiB off the socket at a time: a packet above that is whole only after the look at standard error,
+    /// and nothing more comes that would wake who waits for the socket then. The command goes on only when it is answered,
+    /// so that bytes left lying would never be read.
+    @Test("A burst that a look at standard error has taken off the socket is read all the same")
+    func bursts() throws {
+        let server = try TestServer()
+        let client = try server.connect()
+        let channel = try client.open("while read n; do head -c $n /dev/zero; done")
+        for size in [5_000, 6_000, 8_000, 12_000, 20_000, 40_000, 100_000, 6_000] {
+            let deadline = Clocks.monotonic() + 20
+            try channel.write(Array("\(size)\n".utf8), deadline: deadline)
+            var count = 0
+            while count < size { count += try channel.read(deadline: deadline).count }
+            #expect(count == size)
+        }
+    }
+
     @Test("20 MB go out and come back unharmed at the same time")
     func echo() throws {
         let server = try TestServer()
