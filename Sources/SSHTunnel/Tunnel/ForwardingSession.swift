@@ -53,7 +53,7 @@ final class ForwardingSession {
     /// How much one round reads before others have their turn, in such looks.
     private static let readTurns = 64
     /// What a turn of one connection sends: whole packets. libssh keeps ten bytes free of the 32 KiB that OpenSSH takes.
-    static let chunk = 4 * (32_768 - 10)
+    static let chunk = 8 * (32_768 - 10)
 
     /// Takes over a session that is logged in; nil where memory runs out.
     init?(

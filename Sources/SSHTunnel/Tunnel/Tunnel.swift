@@ -26,9 +26,11 @@ public final class Tunnel: Sendable {
         let inbox = TunnelInbox(bell: try Bell())
         let started = try Bell()
         let events = TunnelEvents(try EventLoop())
+        let dialBell = try Bell()
         worker = try Worker("mp-tunnel") {
             let loop = TunnelLoop(
-                tunnel, identityFile: identityFile, board: board, inbox: inbox, events: events)
+                tunnel, identityFile: identityFile, board: board, inbox: inbox, events: events,
+                dialBell: dialBell)
             loop.start()
             started.ring()
             loop.run()

@@ -17,9 +17,10 @@ final class TunnelLoop {
     private let board: TunnelBoard
     private let inbox: TunnelInbox
     private let events: TunnelEvents
-    private let dialBell: Bell?
+    private let dialBell: Bell
+    /// Pages that are never written cost nothing.
     private let scratch = UnsafeMutableRawBufferPointer.allocate(
-        byteCount: 256 << 10, alignment: 64)
+        byteCount: ForwardedConnection.wideWindow, alignment: 4096)
 
     private var entrances: [Entrance] = []
     private var current: ForwardingSession?
@@ -48,14 +49,14 @@ final class TunnelLoop {
 
     init(
         _ tunnel: DesiredTunnel, identityFile: String, board: TunnelBoard, inbox: TunnelInbox,
-        events: TunnelEvents
+        events: TunnelEvents, dialBell: Bell
     ) {
         self.tunnel = tunnel
         self.identityFile = identityFile
         self.board = board
         self.inbox = inbox
         self.events = events
-        dialBell = try? Bell()
+        self.dialBell = dialBell
     }
 
     deinit { scratch.deallocate() }
@@ -64,7 +65,7 @@ final class TunnelLoop {
 
     func start() {
         try? events.loop.add(inbox.bell.number, token: TunnelLoop.inboxToken)
-        if let dialBell { try? events.loop.add(dialBell.number, token: TunnelLoop.dialToken) }
+        try? events.loop.add(dialBell.number, token: TunnelLoop.dialToken)
         syncEntrances()
         openEntrances()
         startDial()
@@ -331,7 +332,6 @@ final class TunnelLoop {
     private var needsSession: Bool { stopAt == nil && (current == nil || !isCurrentRight) }
 
     private func startDial() {
-        guard let dialBell else { return }
         do throws(SystemError) {
             dial = try TunnelDial(tunnel, identityFile: identityFile, bell: dialBell)
         } catch {
@@ -343,7 +343,7 @@ final class TunnelLoop {
     }
 
     private func finishDial() {
-        dialBell?.silence()
+        dialBell.silence()
         guard let outcome = dial?.take() else { return }
         dial = nil
         switch outcome {
