@@ -9,7 +9,8 @@ import MeshModel
 /// Belongs to the thread of its ``ForwardingSession``. libssh's callbacks run inside almost any call of libssh, so they
 /// only move bytes to the application's socket and take notes; everything that calls libssh again happens in a turn.
 /// Bytes for the application stay in libssh's buffer while its socket is full, and the server gets no more room. So a
-/// connection holds what it was granted at most: 1.92 MB, or ``wideWindow`` where its application reads fast. Bytes
+/// connection holds what it was granted at most: 1.92 MB, or ``wideWindow`` where the server is far and the
+/// application reads fast. Bytes
 /// from the application are read only when the server has granted room for them.
 final class ForwardedConnection {
     /// How far it has come.
@@ -265,6 +266,7 @@ final class ForwardedConnection {
             !remoteEnd, !remoteClosed
         else { return }
         sinceWidened = 0
+        if !session.isFar { return }
         let count = ssh_channel_read_timeout(
             channel, scratch.baseAddress, UInt32(scratch.count), 0, 0)
         if count > 0 { pass(scratch, Int(count)) }

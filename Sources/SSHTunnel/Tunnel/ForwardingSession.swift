@@ -58,13 +58,14 @@ final class ForwardingSession {
     /// Takes over a session that is logged in; nil where memory runs out.
     init?(
         _ session: SSHSession, _ algorithms: TunnelAlgorithms, target: TunnelEnd, token: UInt64,
-        now: Double
+        isFar: Bool, now: Double
     ) {
         guard let event = ssh_event_new() else { return nil }
         self.session = session
         self.algorithms = algorithms
         self.target = target
         self.token = token
+        self.isFar = isFar
         self.event = event
         life = SessionLife(now: now)
         counter.initialize(to: ssh_counter_struct())
@@ -84,6 +85,11 @@ final class ForwardingSession {
 
     var descriptor: Int32 { ssh_get_fd(handle) }
     var subject: String { session.subject }
+
+    /// Whether the way to the server is so long that libssh's window of 1.28 MB would hold it up: 2 ms make
+    /// 640 MB/s of it. On shorter ways more bytes under way would only fall out of the caches.
+    let isFar: Bool
+
     var libraryText: String { session.libraryText }
 
     /// Whether the connection to the server has ended.

@@ -18,6 +18,7 @@ final class TunnelLoop {
     private let inbox: TunnelInbox
     private let events: TunnelEvents
     private let dialBell: Bell
+    private let farAway: Double
     /// Pages that are never written cost nothing.
     private let scratch = UnsafeMutableRawBufferPointer.allocate(
         byteCount: ForwardedConnection.wideWindow, alignment: 4096)
@@ -49,7 +50,7 @@ final class TunnelLoop {
 
     init(
         _ tunnel: DesiredTunnel, identityFile: String, board: TunnelBoard, inbox: TunnelInbox,
-        events: TunnelEvents, dialBell: Bell
+        events: TunnelEvents, dialBell: Bell, farAway: Double
     ) {
         self.tunnel = tunnel
         self.identityFile = identityFile
@@ -57,6 +58,7 @@ final class TunnelLoop {
         self.inbox = inbox
         self.events = events
         self.dialBell = dialBell
+        self.farAway = farAway
     }
 
     deinit { scratch.deallocate() }
@@ -358,7 +360,8 @@ final class TunnelLoop {
         let token = token()
         guard
             let new = ForwardingSession(
-                session, algorithms, target: tunnel.target, token: token, now: now),
+                session, algorithms, target: tunnel.target, token: token,
+                isFar: session.roundTrip >= farAway, now: now),
             (try? events.loop.addEdges(new.descriptor, token: token)) != nil
         else {
             nextDial = now + Backoff.lasting
