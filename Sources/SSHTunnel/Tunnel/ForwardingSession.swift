@@ -38,6 +38,7 @@ final class ForwardingSession {
     private var ready: [ForwardedConnection] = []
     private var batch: [ForwardedConnection] = []
     private var noted: [ForwardedConnection] = []
+    private var spare: [ForwardedConnection] = []
     private var hasInput = true
     private var isBlocked = false
     private var peerEnded = false
@@ -205,15 +206,15 @@ final class ForwardingSession {
         }
         settledAt = counter.pointee.in_bytes
         while !noted.isEmpty {
-            let list = noted
-            noted = []
-            for connection in list {
+            swap(&noted, &spare)
+            for connection in spare {
                 connection.isNoted = false
                 if connection.stage == .over { continue }
                 connection.receiveTurn(scratch)
                 let (isOver, isBroken) = connection.conclusion
                 if isOver { remove(connection, resetting: isBroken) }
             }
+            spare.removeAll(keepingCapacity: true)
         }
     }
 
