@@ -87,7 +87,7 @@ let package = Package(
         tests("SecretsTests", ["Secrets", "LinuxSystem", "MeshModel"]),
         tests("TopologyFileTests", ["TopologyFile", "MeshModel"]),
         tests("StateStoreTests", ["StateStore", "LinuxSystem", "MeshModel"]),
-        tests("SSHTunnelTests", ["SSHTunnel", "LinuxSystem", "MeshModel"]),
+        tests("SSHTunnelTests", ["SSHTunnel", "CLinux", "LinuxSystem", "MeshModel"]),
         tests("NodeProtocolTests", ["NodeProtocol", "MeshModel"]),
         tests(
             "MeshNodeTests",
