@@ -93,7 +93,7 @@ let package = Package(
         tests("SecretsTests", ["Secrets", "LinuxSystem", "MeshModel"]),
         tests("TopologyFileTests", ["TestSupport", "TopologyFile", "MeshModel"]),
         tests("StateStoreTests", ["TestSupport", "StateStore", "LinuxSystem", "MeshModel"]),
-        tests("SSHTunnelTests", ["TestSupport", "SSHTunnel", "LinuxSystem", "MeshModel"]),
+        tests("SSHTunnelTests", ["TestSupport", "SSHTunnel", "CLinux", "LinuxSystem", "MeshModel"]),
         tests("NodeProtocolTests", ["TestSupport", "NodeProtocol", "MeshModel"]),
         tests(
             "MeshNodeTests",
