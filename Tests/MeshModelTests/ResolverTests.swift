@@ -1,4 +1,5 @@
 import MeshModel
+import TestSupport
 import Testing
 
 @Suite("Each managed node is told exactly its own part of the mesh")
@@ -112,7 +113,7 @@ struct ResolverTests {
         "random meshes: both ends of a peering agree, peers are sorted, and no address has two owners"
     )
     func symmetric() throws {
-        var random = Seeded(13)
+        var random = SplitMix(13)
         for _ in 0..<200 {
             let topology = TopologySamples.random(&random)
             let inputs = try inputs(topology)
