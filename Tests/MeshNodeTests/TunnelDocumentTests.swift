@@ -7,7 +7,9 @@ import Testing
 @Suite("A node refuses a document whose tunnels")
 struct TunnelDocumentTests {
     private static func keys(_ world: TestWorld) throws -> SSHNodeKeys {
-        try #require(try world.hello().sshKeys[0])
+        _ = try world.keys.sshClientKey(0)
+        _ = try world.keys.sshHostKey(0)
+        return try #require(try world.hello().sshKeys[0])
     }
 
     private static func tcp(_ text: String) -> TunnelEnd {
