@@ -51,7 +51,8 @@ let package = Package(
         module(
             "MeshNode",
             [
-                "Netlink", "WireGuard", "Secrets", "NodeProtocol", "CLinux", "LinuxSystem",
+                "Netlink", "WireGuard", "Secrets", "SSHTunnel", "NodeProtocol", "CLinux",
+                "LinuxSystem",
                 "MeshModel",
             ]),
         module(
@@ -92,8 +93,8 @@ let package = Package(
         tests(
             "MeshNodeTests",
             [
-                "MeshNode", "Netlink", "WireGuard", "Secrets", "NodeProtocol", "CLinux",
-                "LinuxSystem", "MeshModel",
+                "MeshNode", "Netlink", "WireGuard", "Secrets", "SSHTunnel", "NodeProtocol",
+                "CLinux", "LinuxSystem", "MeshModel",
             ]),
         tests(
             "MeshControllerTests",

@@ -29,6 +29,19 @@ public struct Descriptor: ~Copyable, Sendable {
     }
 }
 
+/// How many descriptors this process may have.
+public enum Descriptors {
+    /// Raises the limit as far as it goes without privilege, because each forwarded connection takes one.
+    ///
+    /// *Source:* `getrlimit(2)`, RLIMIT_NOFILE.
+    public static func raiseLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(7), &limit) == 0 else { return }
+        limit.rlim_cur = limit.rlim_max
+        _ = setrlimit(__rlimit_resource_t(7), &limit)
+    }
+}
+
 /// Calls on raw descriptors, retried where interrupted. *Source:* `read(2)`, `write(2)`, `poll(2)`, `pipe(2)`.
 public enum IO {
     /// Reads at most `limit` bytes; an empty array is the end of the stream.

@@ -166,6 +166,12 @@ public enum Files {
         return stat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFDIR
     }
 
+    /// How long the file at `path` is, or nil where there is none. *Units:* bytes.
+    public static func size(_ path: String) -> Int? {
+        var info = stat()
+        return lstat(path, &info) == 0 ? Int(info.st_size) : nil
+    }
+
     /// Permission bits of the file at `path`, or nil where there is none.
     public static func mode(_ path: String) -> UInt32? {
         var info = stat()

@@ -1,5 +1,6 @@
 package import LinuxSystem
 package import NodeProtocol
+package import SSHTunnel
 package import Secrets
 
 /// What goes wrong on a node, and what to do about it.
@@ -24,6 +25,8 @@ package struct NodeError: Error, Sendable, Equatable, CustomStringConvertible {
         case storage
         /// The kernel, or wireguard-go, said no.
         case kernel
+        /// The tunnel server cannot be had as wanted.
+        case tunnelServer
     }
 
     /// Which reason.
@@ -56,6 +59,13 @@ package struct NodeError: Error, Sendable, Equatable, CustomStringConvertible {
     /// A secret that could not be read or written.
     package init(_ operation: String, _ error: SecretsError) {
         self.init(.storage, operation, error.subject, error.message, hint: error.hint)
+    }
+
+    /// An SSH key that could not be made or read.
+    package init(_ operation: String, _ error: SSHKeyError) {
+        self.init(
+            .damaged, operation, error.subject, error.detail,
+            hint: "remove the file, and `meshproof up` has the node make another")
     }
 
     /// `operation subject: message (hint)`, on one line.

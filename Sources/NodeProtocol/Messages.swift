@@ -3,7 +3,7 @@ public import MeshModel
 /// The version of the conversation; both sides say theirs first and part where they differ.
 public enum ProtocolVersion {
     /// What this program speaks.
-    public static let current = 1
+    public static let current = 2
 }
 
 /// What the controller asks of a node's agent.
@@ -25,8 +25,13 @@ public enum Request: Codable, Sendable, Equatable {
     case confirm(revision: UInt64)
     /// Goes back at once to the document before the committed one.
     case rollback(revision: UInt64)
-    /// Sends something small to every peer, so that handshakes happen now.
-    case nudge
+    /// Sends something small to the peers of these names, or to all where none are given, so that handshakes happen
+    /// now.
+    case nudge(peers: [String]?)
+    /// Has every tunnel that waits try at once.
+    case wakeTunnels
+    /// Drops the session of the tunnel that carries `edge`, with its connections, and makes a new one.
+    case restartTunnel(edge: String)
     /// Makes the key for a generation, if there is none, and says its public half.
     case prepareKey(generation: Int)
     /// Removes everything of this mesh from the node, keys included, and says what was found and what is left;
@@ -42,7 +47,7 @@ public enum Response: Codable, Sendable, Equatable {
     case observed(NodeReport)
     /// Answer to `preview`, `stage` and `commit`: the steps that are to be, or were, taken.
     case steps([PlanStep])
-    /// Answer to `confirm`, `rollback` and `nudge`.
+    /// Answer to `confirm`, `rollback`, `nudge`, `wakeTunnels` and `restartTunnel`.
     case done
     /// Answer to `prepareKey`.
     case key(PublicKey)
@@ -95,6 +100,8 @@ public struct NodeHello: Codable, Sendable, Equatable {
     public var node: String
     /// Its public key for each generation it has one for.
     public var keys: [Int: PublicKey]
+    /// Its public SSH keys for each set it has.
+    public var sshKeys: [Int: SSHNodeKeys]
     /// The revision in force, 0 for none.
     public var revision: UInt64
     /// The highest revision it ever took; the next one must be greater.
@@ -107,13 +114,15 @@ public struct NodeHello: Codable, Sendable, Equatable {
     /// Gathers the parts.
     public init(
         version: Int, program: String, meshID: String, node: String, keys: [Int: PublicKey],
-        revision: UInt64, highestRevision: UInt64, unconfirmed: UInt64?, rolledBack: RolledBack?
+        sshKeys: [Int: SSHNodeKeys] = [:], revision: UInt64, highestRevision: UInt64,
+        unconfirmed: UInt64?, rolledBack: RolledBack?
     ) {
         self.version = version
         self.program = program
         self.meshID = meshID
         self.node = node
         self.keys = keys
+        self.sshKeys = sshKeys
         self.revision = revision
         self.highestRevision = highestRevision
         self.unconfirmed = unconfirmed

@@ -4,6 +4,8 @@ public import MeshModel
 public struct NodeRecord: Codable, Sendable, Equatable {
     /// The public key for each generation the node has one for.
     public var keys: [Int: PublicKey]
+    /// The public SSH keys for each set the node has; nil in a record from before there were any.
+    public var sshKeys: [Int: SSHNodeKeys]?
     /// The revision of the last document that was signed for it; the next one is greater.
     public var revision: UInt64
     /// When it last answered. *Units:* seconds since 1970.

@@ -90,6 +90,48 @@ struct BootstrapTests {
         #expect(ping.status.isSuccess)
     }
 
+    @Test("a node that leaves the topology is dropped by its peers, named, and taken out by name")
+    func formerNode() throws {
+        let lab = try LabMesh("tleave", hosts: ["ant", "bee", "cat"])
+        try lab.up()
+        try lab.drop("cat")
+        let up = try lab.up()
+        #expect(up.former.map(\.node) == ["cat"])
+        #expect(up.peerings == 1)
+        let peers = try lab.on("ant", "wg", "show", "mp0-tleave", "peers").text
+        #expect(peers.split(separator: "\n").count == 1)
+        let status = try lab.status().report
+        #expect(status.former.map(\.node) == ["cat"])
+
+        // Without its agent, and with another controller's key pinned, nothing may be removed there.
+        let identity = "/var/lib/meshproof/tleave/identity.json"
+        let agent = "/run/meshproof/tleave/agent.lock"
+        let stopped = try lab.on(
+            "cat", "sh", "-c",
+            "kill -9 $(cat \(agent)) && cp -p \(identity) /root/identity.json && "
+                + "sed -i 's/\"controllerKey\"[^,]*\"[^\"]*\"/\"controllerKey\":\"\(Self.foreignKey)\"/' "
+                + "\(identity) && grep -q \(Self.foreignKey) \(identity)")
+        #expect(stopped.status.isSuccess, "\(stopped.errorText)")
+        let refused = try lab.meshproof("--lab", "down", "--node", "cat", "--yes", "--json")
+        #expect(refused.status == .code(1))
+        let error = try lab.decode(DownReport.self, refused).nodes[0].error
+        #expect(error?.contains("another controller") == true, "\(error ?? refused.errorText)")
+        #expect(try lab.on("cat", "ip", "link", "show", "mp0-tleave").status.isSuccess)
+
+        // With its own, the program does what the agent would have done.
+        _ = try lab.on("cat", "mv", "/root/identity.json", identity)
+        let down = try lab.meshproof("--lab", "down", "--node", "cat", "--yes", "--json")
+        #expect(down.status == .code(0), "\(down.text) \(down.errorText)")
+        #expect(try lab.decode(DownReport.self, down).nodes.map(\.node) == ["cat"])
+        #expect(try !lab.on("cat", "ip", "link", "show", "mp0-tleave").status.isSuccess)
+        #expect(try !lab.on("cat", "test", "-e", "/var/lib/meshproof").status.isSuccess)
+        #expect(try lab.plan().report.former.isEmpty)
+        #expect(try lab.on("ant", "ping", "-c", "1", "-W", "5", "10.88.0.2").status.isSuccess)
+    }
+
+    /// A key that no controller has.
+    private static let foreignKey = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
+
     @Test("a node that is dead is named, the others come up, and running up again finishes the job")
     func deadNode() throws {
         let lab = try LabMesh("tdead", hosts: ["ant", "bee", "cat"])

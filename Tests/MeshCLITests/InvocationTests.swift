@@ -90,6 +90,13 @@ struct InvocationTests {
         #expect(failure { _ = try invocation.count("parallel", 32, in: 1...1024) } != nil)
     }
 
+    @Test("an option that is given more than once keeps every value")
+    func repeats() throws {
+        let invocation = try parse("down", ["--node", "gpu", "--yes", "--node=db"])
+        #expect(invocation.lists["node"] == ["gpu", "db"])
+        #expect(invocation.values["node"] == "db")
+    }
+
     @Test("numbers in range are taken, and missing ones have a standard")
     func takesNumbers() throws {
         let invocation = try parse("up", ["--timeout", "2.5"])

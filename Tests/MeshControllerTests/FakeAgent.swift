@@ -22,7 +22,10 @@ extension FakeMachine {
                 state.committed = nil
                 state.rolledBack = RolledBack(revision: revision, at: 1, reason: "asked to")
                 return .done
-            case .nudge: return .done
+            case .nudge(let peers):
+                state.greeted += peers ?? []
+                return .done
+            case .wakeTunnels, .restartTunnel: return .done
             case .prepareKey: return .key(state.key)
             case .down: return .removed(Self.clear(&state))
             }
@@ -49,7 +52,8 @@ extension FakeMachine {
     private static func hello(_ state: State, _ identity: Enrolled) -> NodeHello {
         NodeHello(
             version: ProtocolVersion.current, program: "test", meshID: identity.meshID,
-            node: identity.node, keys: [0: state.key], revision: state.revision,
+            node: identity.node, keys: [0: state.key],
+            sshKeys: [0: SSHNodeKeys(client: state.key, host: state.key)], revision: state.revision,
             highestRevision: state.highest, unconfirmed: state.committed?.document.revision,
             rolledBack: state.rolledBack)
     }

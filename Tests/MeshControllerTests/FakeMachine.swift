@@ -45,6 +45,8 @@ final class FakeMachine: Sendable {
         var connections = 0
         var refusedConnections = 0
         var changes = 0
+        /// The peers that it was told to greet.
+        var greeted: [String] = []
         var uploads = 0
         /// How far its clock is ahead of ours.
         var clockSkew = 0.0
@@ -78,7 +80,7 @@ final class FakeMachine: Sendable {
         state.withLock { state in
             if command.contains("echo uid=") { return Self.said(Self.probe(state)) }
             if command.contains(" node enroll ") { return Self.enroll(command, &state) }
-            if command.contains(" node leave ") { return Self.leave(&state) }
+            if command.contains(" node leave ") { return Self.leave(command, &state) }
             if command.contains("ip -o link show") {
                 return Self.said(state.troubles.contains(.leftOver) ? "interface mp0-lab\n" : "")
             }
@@ -110,14 +112,19 @@ final class FakeMachine: Sendable {
         return lines.joined(separator: "\n")
     }
 
-    private static func enroll(_ command: String, _ state: inout State) -> CommandResult {
+    /// Whose mesh and which node a command says it means.
+    private static func claims(in command: String) -> Enrolled {
         let words = command.split(separator: " ").map(String.init)
         func value(_ option: String) -> String {
             words.firstIndex(of: option).map { words[$0 + 1] } ?? ""
         }
-        let wanted = Enrolled(
+        return Enrolled(
             meshID: value("--mesh-id"), node: value("--node"),
             controllerKey: value("--controller-key"))
+    }
+
+    private static func enroll(_ command: String, _ state: inout State) -> CommandResult {
+        let wanted = claims(in: command)
         if let identity = state.identity, identity != wanted {
             return CommandResult(
                 status: .code(1), output: [], errors: Array("this node is enrolled already".utf8))
@@ -130,7 +137,12 @@ final class FakeMachine: Sendable {
         return said("Welcome!\n" + String(decoding: json, as: UTF8.self) + "\n")
     }
 
-    private static func leave(_ state: inout State) -> CommandResult {
+    private static func leave(_ command: String, _ state: inout State) -> CommandResult {
+        if let identity = state.identity, claims(in: command) != identity {
+            return CommandResult(
+                status: .code(1), output: [],
+                errors: Array("another controller has set it up".utf8))
+        }
         let report = clear(&state)
         return said(String(decoding: (try? Wire.encode(report)) ?? [], as: UTF8.self))
     }

@@ -157,6 +157,81 @@ struct LookTests {
         #expect(try mesh.machine("gpu").snapshot.identity == nil)
     }
 
+    @Test("plan, up and status name a node that has left the topology, and its peers drop it")
+    func namesFormerNodes() throws {
+        let mesh = try TestMesh(["db", "edge", "gpu"])
+        _ = try mesh.up()
+        #expect(try mesh.plan().former.isEmpty)
+        mesh.topology.nodes.removeLast()
+        let plan = try mesh.plan()
+        #expect(plan.former.map(\.node) == ["gpu"])
+        #expect(plan.former[0].fix.contains("meshproof down --node gpu"))
+        #expect(plan.hasChanges)
+        let up = try mesh.up()
+        #expect(up.isGood && up.former == plan.former)
+        let peers = try mesh.machine("db").snapshot.document?.interfaces[0].peers
+        #expect(peers?.map(\.node) == ["edge"])
+        #expect(try mesh.status().former == plan.former)
+        #expect(try mesh.down(only: ["gpu"]).isClean)
+        #expect(try mesh.machine("gpu").snapshot.identity == nil)
+        #expect(try mesh.machine("db").snapshot.identity != nil)
+        #expect(try mesh.plan().former.isEmpty)
+    }
+
+    @Test("a node that is no longer managed still runs the mesh, and is named")
+    func namesUnmanagedNodes() throws {
+        let mesh = try TestMesh(["db", "gpu"])
+        _ = try mesh.up()
+        mesh.topology.nodes[1] = Node(name: "gpu", managed: false)
+        #expect(try mesh.plan().former.map(\.node) == ["gpu"])
+    }
+
+    @Test("down of one node leaves the others alone, and an unknown name is refused")
+    func clearsOne() throws {
+        let mesh = try TestMesh(["db", "gpu"])
+        _ = try mesh.up()
+        #expect(throws: ControllerError.self) { try mesh.down(only: ["gpo"]) }
+        #expect(try mesh.machine("gpu").snapshot.identity != nil)
+        #expect(try mesh.down(only: ["gpu"]).nodes.map(\.node) == ["gpu"])
+        #expect(try mesh.machine("db").snapshot.identity != nil)
+    }
+
+    @Test("a node whose machine is gone is forgotten only where that was asked for")
+    func forgetsLostNodes() throws {
+        let mesh = try TestMesh(["db", "gpu"])
+        _ = try mesh.up()
+        mesh.topology.nodes.removeLast()
+        try mesh.machine("gpu").trouble(.unreachable)
+        #expect(try !mesh.down(only: ["gpu"]).isDone)
+        #expect(try mesh.plan().former.map(\.node) == ["gpu"])
+        let report = try mesh.down(only: ["gpu"], forgetsLost: true)
+        #expect(report.isDone && !report.isClean)
+        #expect(report.nodes[0].forgotten)
+        #expect(try mesh.plan().former.isEmpty)
+    }
+
+    @Test("a node that answers is never forgotten without being clean")
+    func forgetsNoLiveNode() throws {
+        let mesh = try TestMesh(["db", "gpu"])
+        _ = try mesh.up()
+        try mesh.machine("gpu").trouble(.leftOver)
+        let report = try mesh.down(only: ["gpu"], forgetsLost: true)
+        #expect(!report.isDone && !report.nodes[0].forgotten)
+    }
+
+    @Test("down without an agent leaves what another controller set up")
+    func leavesOthersAlone() throws {
+        let mesh = try TestMesh(["db"])
+        _ = try mesh.up()
+        try mesh.machine("db").trouble(.agentDead)
+        try Files.removeTree("\(mesh.root)/state")
+        try Files.removeTree("\(mesh.root)/mesh.kek")
+        let report = try mesh.down()
+        #expect(!report.isDone)
+        #expect(report.nodes[0].error?.contains("another controller") == true)
+        #expect(try mesh.machine("db").snapshot.identity != nil)
+    }
+
     @Test("down without an agent lets the program clean up")
     func leavesWithoutAgent() throws {
         let mesh = try TestMesh(["db"])

@@ -73,9 +73,10 @@ final class TestMesh {
         ).look()
     }
 
-    func down() throws -> DownReport {
+    func down(only: [String] = [], forgetsLost: Bool = false) throws -> DownReport {
         try DownRun(
-            topology, state: state(), carrier: carrier, settings: settings, progress: NoProgress()
+            topology, state: state(), carrier: carrier, settings: settings, progress: NoProgress(),
+            only: only, forgetsLost: forgetsLost
         ).run()
     }
 }

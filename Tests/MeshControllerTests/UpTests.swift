@@ -61,6 +61,17 @@ struct UpTests {
         #expect(report.peerings == 3)
     }
 
+    @Test("one end of each peering greets: the lower name, unless it cannot know where to")
+    func oneEndGreets() throws {
+        let mesh = try TestMesh(["db", "edge", "gpu", "nat"])
+        mesh.topology.nodes[0].endpoint = nil
+        mesh.topology.nodes[3].endpoint = nil
+        _ = try mesh.up()
+        let greeted = try mesh.topology.nodes.map { try mesh.machine($0.name).snapshot.greeted }
+        // db has no endpoint, but calls others; nobody can call db or nat, nor can these two call each other.
+        #expect(greeted == [["edge", "gpu"], ["gpu"], [], ["edge", "gpu"]])
+    }
+
     @Test("a node that cannot be reached is named, and the others stand")
     func namesTheUnreachable() throws {
         let mesh = try TestMesh(Self.names)

@@ -35,6 +35,21 @@ struct ModelNode {
             interface(name) { $0.addresses.removeAll { $0 == address } }
         case .setRoute(let route): set(route)
         case .removeRoute(let route): node.routes.removeAll { $0 == route }
+        case .setTunnelServer:
+            node.tunnelServer = ObservedTunnelServer(differences: [], process: 1, sessions: 0)
+        case .removeTunnelServer: node.tunnelServer = nil
+        case .openTunnel(let tunnel):
+            if node.tunnels.contains(where: { $0.tunnel.edge == tunnel.edge }) {
+                failures.append("tunnel \(tunnel.edge) is open")
+            }
+            node.tunnels.append(ObservedTunnel(tunnel: tunnel, state: .up, since: 0))
+        case .changeTunnel(let tunnel):
+            guard let at = node.tunnels.firstIndex(where: { $0.tunnel.edge == tunnel.edge }) else {
+                failures.append("no tunnel \(tunnel.edge)")
+                return
+            }
+            node.tunnels[at].tunnel = tunnel
+        case .closeTunnel(let edge): node.tunnels.removeAll { $0.tunnel.edge == edge }
         }
     }
 

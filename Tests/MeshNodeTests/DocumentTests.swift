@@ -59,7 +59,7 @@ struct DocumentTests {
         (.wrongName, { $0.node = "edge" }),
         (.wrongName, { $0.mesh = "prod" }),
         (.wrongName, { $0.meshID = String(repeating: "cd", count: 16) }),
-        (.invalidDocument, { $0.format = 2 }),
+        (.invalidDocument, { $0.format = 99 }),
         (.invalidDocument, { $0.interfaces[0].publicKey = TestWorld.key(3) }),
         (.invalidDocument, { $0.interfaces[0].generation = 1 }),
         (.invalidDocument, { $0.interfaces[0].name = "eth0" }),

@@ -133,11 +133,26 @@ struct RepairTests {
         #expect(try world.report().drift.isEmpty)
     }
 
-    @Test("nudges one address of each peer")
+    @Test("nudges one address of each peer that is named, or of all")
     func nudge() throws {
         let world = try settled()
-        #expect(world.ask(.nudge) == .done)
+        let name = try #require(world.report().document?.interfaces[0].peers[0].node)
+        #expect(world.ask(.nudge(peers: ["nobody"])) == .done)
+        #expect(world.kernel.nudged.isEmpty)
+        #expect(world.ask(.nudge(peers: [name])) == .done)
         #expect(world.kernel.nudged.map(\.description) == ["10.77.0.2"])
+        #expect(world.ask(.nudge(peers: nil)) == .done)
+        #expect(world.kernel.nudged.map(\.description) == ["10.77.0.2", "10.77.0.2"])
+    }
+
+    @Test("nudges a hub, which has no address of its own in the document")
+    func nudgeHub() throws {
+        let world = try TestWorld()
+        let network = try #require(IPPrefix("10.77.0.0/24"))
+        try world.install(
+            try world.document(1) { $0.interfaces[0].peers[0].allowedIPs = [network] })
+        #expect(world.ask(.nudge(peers: nil)) == .done)
+        #expect(world.kernel.nudged.map(\.description) == ["10.77.0.0"])
     }
 }
 

@@ -43,6 +43,26 @@ final class FakeKernel: NodeKernel {
     func nudge(_ addresses: [IPAddress]) { nudged += addresses }
     func forgetUnderlay() { underlayForgotten += 1 }
     func holders(mesh: String) -> [String] { [] }
+    let tunnels: any NodeTunnels = FakeTunnels()
+}
+
+/// Notes what it is asked; the tunnels themselves are in the model.
+final class FakeTunnels: NodeTunnels {
+    private(set) var wakes = 0
+    private(set) var restarted: [String] = []
+
+    func observe(
+        _ desired: DesiredNode
+    ) -> (tunnels: [ObservedTunnel], server: ObservedTunnelServer?) { ([], nil) }
+    func apply(_ change: Change) throws(NodeError) {}
+    func tend() {}
+    func wake() { wakes += 1 }
+    func restart(_ edge: String) -> Bool {
+        restarted.append(edge)
+        return edge != "nobody->nothing"
+    }
+    func close() {}
+    func leftovers() -> [String] { [] }
 }
 
 /// File storage that stops, as if the process were killed, before its `fuse`-th change.
@@ -84,6 +104,11 @@ final class FusedStorage: NodeStorage {
             throw SecretsError(.system, "write", path, "killed", hint: "none")
         }
         try files.writeSecret(secret, to: path)
+    }
+
+    func writeRaw(_ secret: SecretBytes, to path: String) throws(SystemError) {
+        try burn(path)
+        try files.writeRaw(secret, to: path)
     }
 }
 

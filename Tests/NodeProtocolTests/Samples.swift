@@ -70,7 +70,8 @@ enum Samples {
         .stage(
             document: SignedDocument(payload: "e30=", signature: "AAAA"),
             presharedKeys: [PresharedKeyPayload(id: id, key: "AAAA")]),
-        .commit(revision: 7, window: 60), .confirm(revision: 7), .rollback(revision: 7), .nudge,
+        .commit(revision: 7, window: 60), .confirm(revision: 7), .rollback(revision: 7),
+        .nudge(peers: nil), .nudge(peers: ["gpu"]),
         .prepareKey(generation: 1), .down,
     ]
 

@@ -248,6 +248,55 @@ enum MeaningMistakes {
             "a tunnel that begins at a service's port",
             Samples.edges("webui -> postgres: { via: ssh, local_port: §8080 }"),
             "is the port of `webui`", fix: "choose another"),
+        Mistake(
+            "two tunnels that begin at their services' one port",
+            Samples.edges(
+                "edge -> a: ssh", "§edge -> b: ssh",
+                services: """
+                    services:
+                      a: { on: db, kind: redis, bind: loopback }
+                      b: { on: gpu, kind: redis, bind: loopback }
+                    """),
+            "port 6379 on `edge`, where edge->b begins, is already the entrance of edge->a",
+            fix: "local_port: PORT"),
+        Mistake(
+            "a tunnel that begins where a service of the same port listens",
+            Samples.edges(
+                "§edge -> far: ssh",
+                services: """
+                    services:
+                      near: { on: edge, kind: redis }
+                      far: { on: gpu, kind: redis, bind: loopback }
+                    """),
+            "is the port of `near`", fix: "local_port: PORT"),
+        Mistake(
+            "a tunnel to a unix socket that begins nowhere",
+            Samples.edges(
+                "§edge -> sock: ssh",
+                services: "services:\n  sock: { on: db, kind: postgres, bind: unix:/run/pg }"),
+            "`sock` has no port that the tunnel could begin at on `edge`",
+            fix: "local_socket: /path"),
+        Mistake(
+            "a service on the tunnel server's port",
+            Samples.edges(
+                "edge -> a: ssh",
+                services: """
+                    services:
+                      a: { on: db, kind: redis, bind: loopback }
+                      b: { on: db, kind: tcp, port: §51822 }
+                    """),
+            "port 51822 on `db` is the tunnel server's", fix: "another `tunnel_port`"),
+        Mistake(
+            "a tunnel that begins on the tunnel server's port",
+            Samples.edges(
+                "edge -> a: { via: ssh, local_port: 7000 }",
+                "§db -> b: { via: ssh, local_port: 51822 }",
+                services: """
+                    services:
+                      a: { on: db, kind: redis, bind: loopback }
+                      b: { on: edge, kind: redis, bind: loopback }
+                    """),
+            "db->b would begin at port 51822 on `db`", fix: "another `local_port`"),
     ]
 
     private static func forbidden(_ line: String) -> String {

@@ -46,6 +46,8 @@ int cl_prctl(int option, unsigned long a, unsigned long b);
 // No glibc wrapper that Swift can see.
 int cl_pidfd_open(pid_t pid);
 int cl_pidfd_send_signal(int pidfd, int signal);
+// A descriptor of ours for another process's open file, or -1.
+int cl_pidfd_getfd(int pidfd, int fd);
 int cl_close_range(unsigned first, unsigned last);
 
 // sigset_t is opaque in Swift. Blocks the listed signals in this thread and returns a descriptor that reads them.

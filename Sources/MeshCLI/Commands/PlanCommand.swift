@@ -65,6 +65,8 @@ struct PlanView {
             output.line()
             output.line("  \(style.yellow("waiting")) \(line)")
         }
+        if !report.former.isEmpty { output.line() }
+        output.former(report.former)
     }
 
     private func print(_ step: PlanStep) {
@@ -77,8 +79,10 @@ struct PlanView {
 
     private func mark(_ change: Change) -> String {
         switch change {
-        case .deleteInterface, .removePeer, .removeAddress, .removeRoute: output.style.red("-")
-        case .updatePeer, .setListenPort, .setMTU, .setLinkGroup, .setPrivateKey:
+        case .deleteInterface, .removePeer, .removeAddress, .removeRoute, .removeTunnelServer,
+            .closeTunnel:
+            output.style.red("-")
+        case .updatePeer, .setListenPort, .setMTU, .setLinkGroup, .setPrivateKey, .changeTunnel:
             output.style.yellow("~")
         default: output.style.green("+")
         }

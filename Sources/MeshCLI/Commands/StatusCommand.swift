@@ -9,9 +9,9 @@ extension CommandTable {
         summary: "show how every node and every peering is",
         explanation: """
             Asks every node's kernel: interfaces, backends, handshakes, traffic, endpoints,
-            and whether anything differs from what was agreed (drift; the node mends it within
-            30 s by itself). Exit 0: all as it should be; 2: drift, or a peering is missing;
-            1: a node could not be asked.
+            tunnels, and whether anything differs from what was agreed (drift; the node mends
+            it within 30 s by itself). Exit 0: all as it should be; 2: drift, or a peering is
+            missing, or a tunnel does not stand; 1: a node could not be asked.
             """,
         examples: [
             "meshproof status", "meshproof status --watch", "meshproof --lab status --json",
@@ -22,11 +22,7 @@ extension CommandTable {
     ) { invocation in
         let workspace = try Workspace(invocation)
         let progress = workspace.progress()
-        let run = StatusRun(
-            workspace.topology, state: try workspace.state(writing: false),
-            carrier: workspace.carrier(),
-            settings: workspace.settings,
-            progress: invocation.has("watch") ? NoProgress() : progress)
+        let run = try workspace.statusRun(invocation.has("watch") ? NoProgress() : progress)
         while true {
             let report = try run.look()
             progress.end()
@@ -45,8 +41,7 @@ extension CommandTable {
                 continue
             }
             if !report.isComplete { return ExitCode.failure }
-            let missing = report.peerings.contains { $0.state == .missing }
-            return report.hasDrift || missing ? ExitCode.pending : ExitCode.fine
+            return report.isAsWanted ? ExitCode.fine : ExitCode.pending
         }
     }
 }
@@ -63,11 +58,20 @@ struct StatusView {
         output.line(
             style.bold("Mesh \(report.mesh)")
                 + "  \(Human.count(report.nodes.count, "node")), \(alive) of \(Human.count(report.peerings.count, "peering")) alive"
+                + tunnelCount(report)
         )
         output.line()
         nodes(report).lines(width: output.wrapWidth).forEach(output.line)
         output.line()
         peerings(report).lines(width: output.wrapWidth).forEach(output.line)
+        if !report.tunnels.isEmpty {
+            output.line()
+            let tunnels = TunnelView(output)
+            tunnels.table(report.tunnels).lines(width: output.wrapWidth).forEach(output.line)
+            tunnels.problems(report.tunnels)
+        }
+        if !report.former.isEmpty { output.line() }
+        output.former(report.former)
         for node in report.nodes {
             if let error = node.error {
                 output.line()
@@ -88,6 +92,12 @@ struct StatusView {
                         + back.reason)
             }
         }
+    }
+
+    private func tunnelCount(_ report: StatusReport) -> String {
+        if report.tunnels.isEmpty { return "" }
+        let up = report.tunnels.filter { $0.state == .up }.count
+        return ", \(up) of \(Human.count(report.tunnels.count, "tunnel")) up"
     }
 
     private func nodes(_ report: StatusReport) -> Table {

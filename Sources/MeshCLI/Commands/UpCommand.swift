@@ -45,7 +45,7 @@ struct UpView {
 
     func print(_ report: UpReport) {
         let style = output.style
-        let bad = report.nodes.filter { $0.state == .failed || $0.state == .rolledBack }
+        let bad = report.badNodes
         let seconds = "\(Human.tenth(report.seconds)) s"
         if !bad.isEmpty {
             output.line(
@@ -70,8 +70,18 @@ struct UpView {
             output.hang("  \(mark) \(style.bold(node.node))  ", node.error ?? "")
             if let fix = node.fix { output.hang("      fix: ", fix) }
         }
+        let tunnels = report.tunnels.filter { $0.state == .up }.count
+        if !report.tunnels.isEmpty && report.nodes.contains(where: { $0.state == .changed })
+            || tunnels < report.tunnels.count
+        {
+            let all = report.tunnels.count
+            output.line(
+                "  \(style.mark(tunnels == all)) \(tunnels) of \(Human.count(all, "tunnel")) up")
+            TunnelView(output).problems(report.tunnels)
+        }
         for line in report.waiting { output.line("  \(style.yellow("waiting")) \(line)") }
-        if bad.isEmpty {
+        output.former(report.former)
+        if report.isGood {
             output.line("  next: meshproof status")
         } else {
             output.line("  then: meshproof up, again")

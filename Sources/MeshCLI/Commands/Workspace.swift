@@ -75,6 +75,13 @@ struct Workspace {
         return settings
     }
 
+    /// A run that asks every node how it is.
+    func statusRun(_ progress: any Progress) throws -> StatusRun {
+        StatusRun(
+            topology, state: try state(writing: false), carrier: carrier(), settings: settings,
+            progress: progress)
+    }
+
     func progress() -> ProgressView {
         ProgressView(errors, quiet: invocation.has("quiet") || asJSON && !errors.isTerminal)
     }

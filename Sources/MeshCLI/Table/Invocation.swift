@@ -4,6 +4,8 @@ import MeshModel
 package struct Invocation: Sendable {
     /// Values by option name; options without a value have an empty one.
     package var values: [String: String] = [:]
+    /// Every value of each option, in the order given; ``values`` has the last.
+    package var lists: [String: [String]] = [:]
     package var operands: [String] = []
 
     package func has(_ name: String) -> Bool { values[name] != nil }
@@ -71,6 +73,7 @@ package struct Invocation: Sendable {
             }
             if attached == nil { index += 1 }
             invocation.values[option.name] = value
+            invocation.lists[option.name, default: []].append(value)
         }
         if !invocation.has("help") && !command.operandCount.contains(invocation.operands.count) {
             throw CommandFailure(

@@ -85,8 +85,18 @@ public final class NodeConnection: Sendable {
         try done(.rollback(revision: revision), "rollback")
     }
 
-    /// Makes handshakes happen now.
-    public func nudge() throws(ControllerError) { try done(.nudge, "nudge") }
+    /// Makes handshakes with these peers happen now.
+    public func nudge(_ peers: [String]) throws(ControllerError) {
+        try done(.nudge(peers: peers), "nudge")
+    }
+
+    /// Has every tunnel that begins on the node and waits try at once.
+    public func wakeTunnels() throws(ControllerError) { try done(.wakeTunnels, "wake tunnels") }
+
+    /// Drops the session of a tunnel that begins on the node, and makes a new one.
+    public func restartTunnel(_ edge: String) throws(ControllerError) {
+        try done(.restartTunnel(edge: edge), "restart tunnel")
+    }
 
     /// Removes everything of the mesh from the node.
     public func down() throws(ControllerError) -> RemovalReport {

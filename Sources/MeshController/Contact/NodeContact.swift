@@ -79,6 +79,18 @@ package final class NodeContact: Sendable {
         return true
     }
 
+    /// The step that ``install(_:progress:)`` is, with its reason.
+    var installStep: PlanStep {
+        PlanStep(
+            .installBinary(version: ProgramVersion.current),
+            reason: probe.digest == nil ? "no meshproof on the node" : "another build is installed")
+    }
+
+    /// The step that a node's first enrolment is, with its reason.
+    static func enrollStep(mesh: String) -> PlanStep {
+        PlanStep(.enroll, reason: "the node is new to mesh \(mesh)")
+    }
+
     /// Takes a program from standard input, checks it, tries it, and puts it in its place.
     package static func installCommand(digest: String, target: String) -> String {
         """

@@ -12,6 +12,8 @@ public struct DownReport: Codable, Sendable {
         public var removed: [String]
         /// What is still there, a line each; empty is the proof.
         public var left: [String]
+        /// Whether the controller has forgotten it though it could not be reached: nothing is proven of it.
+        public var forgotten = false
         /// What went wrong.
         public var error: String?
         /// What to do about it.
@@ -20,11 +22,15 @@ public struct DownReport: Codable, Sendable {
 
     /// The mesh's name.
     public var mesh: String
-    /// Every managed node.
+    /// Every node it worked on.
     public var nodes: [NodeRemoval]
 
     /// Whether nothing of ours is left anywhere.
     public var isClean: Bool { nodes.allSatisfy { $0.left.isEmpty && $0.error == nil } }
+    /// Whether all that was asked for was done: each node is clean, or was to be forgotten where it cannot be reached.
+    public var isDone: Bool {
+        nodes.allSatisfy { $0.forgotten || $0.left.isEmpty && $0.error == nil }
+    }
 }
 
 /// Removes everything of the mesh from every node, then looks again with nothing but a shell.
@@ -34,22 +40,43 @@ public struct DownRun: Sendable {
     let carrier: any Carrier
     let settings: RunSettings
     let progress: any Progress
+    let only: [String]
+    let forgetsLost: Bool
 
     /// Gathers what a run needs. The state must be open for writing.
+    ///
+    /// - Parameters:
+    ///   - only: the nodes to work on; empty for all.
+    ///   - forgetsLost: whether a node that cannot be reached is forgotten: its machine is gone for good.
     public init(
         _ topology: Topology, state: ControllerState, carrier: any Carrier, settings: RunSettings,
-        progress: any Progress
+        progress: any Progress, only: [String] = [], forgetsLost: Bool = false
     ) {
         self.topology = topology
         self.state = state
         self.carrier = carrier
         self.settings = settings
         self.progress = progress
+        self.only = only
+        self.forgetsLost = forgetsLost
     }
 
-    /// The nodes it works on: the topology's, and those that were once brought up and have left it.
+    /// The nodes it works on: the topology's, and those that were once brought up and have left it; of these the ones
+    /// that were named, where any were.
+    ///
+    /// *Throws:* ``ControllerError`` `usage` for a name that is none of them.
     public func nodes() throws(ControllerError) -> [Node] {
-        topology.nodes.filter(\.managed) + (try state.formerNodes(besides: topology))
+        let all = topology.managedNodes + (try state.formerNodes(besides: topology))
+        let names = all.map(\.name)
+        for name in only where !names.contains(name) {
+            let near = NearestName.find(name, among: names)
+            throw ControllerError(
+                .usage, "no managed node is called \(name), and none was that is still up",
+                hint: near.map { "did you mean \($0)?" }
+                    ?? "there are \(names.joined(separator: ", "))"
+            )
+        }
+        return only.isEmpty ? all : all.filter { only.contains($0.name) }
     }
 
     /// Works on all nodes; a node that is clean is forgotten by the controller, with its keys.
@@ -65,12 +92,21 @@ public struct DownRun: Sendable {
         for (name, removal) in removed.results where removal.left.isEmpty {
             do throws(ControllerError) { try state.forget(name) } catch { failures[name] = error }
         }
+        let lost: [ControllerError.Code] = [.unreachable, .timeout]
+        var forgotten: Set<String> = []
+        for (name, error) in removed.failures where forgetsLost && lost.contains(error.code) {
+            do throws(ControllerError) {
+                try state.forget(name)
+                forgotten.insert(name)
+            } catch { failures[name] = error }
+        }
         return DownReport(
             mesh: topology.mesh.name,
             nodes: nodes.map { node in
                 var removal =
                     removed.results[node.name]
                     ?? DownReport.NodeRemoval(node: node.name, removed: [], left: [])
+                removal.forgotten = forgotten.contains(node.name)
                 removal.error = failures[node.name]?.message
                 removal.fix = failures[node.name]?.hint
                 return removal
@@ -108,19 +144,25 @@ public struct DownRun: Sendable {
             }
         }
         if contact.probe.digest == nil { return RemovalReport(removed: [], left: []) }
-        let result = try contact.session.run(
-            "\(NodeProgram.installedPath) node leave --mesh \(mesh)",
-            timeout: max(settings.timeout, 30))
-        guard result.status.isSuccess else {
-            throw ControllerError(
-                .leftOver, "\(contact.node.name): \(result.errorText.trimmedLine)")
+        // Only what this controller set up, as this node: the program there checks it.
+        let identity = state.identity
+        let command = [
+            NodeProgram.installedPath, "node", "leave", "--json", "--mesh", mesh, "--mesh-id",
+            identity.meshID, "--node", contact.node.name, "--controller-key",
+            identity.controllerKey.description,
+        ].joined(separator: " ")
+        let result = try contact.session.run(command, timeout: max(settings.timeout, 30))
+        // With something left the program says so by its status, too; the report tells what.
+        if let report = try? Wire.decode(
+            RemovalReport.self, from: NodeContact.answer(result.text))
+        {
+            return report
         }
-        do {
-            return try Wire.decode(RemovalReport.self, from: NodeContact.answer(result.text))
-        } catch {
-            throw ControllerError(
-                .leftOver, "\(contact.node.name) answered with something else: \(error.message)")
-        }
+        throw ControllerError(
+            .leftOver,
+            result.status.isSuccess
+                ? "\(contact.node.name) answered with something else than a report"
+                : "\(contact.node.name): \(result.errorText.trimmedLine)")
     }
 
     /// Prints a line for everything of the mesh that is still on a node, without any program of ours.

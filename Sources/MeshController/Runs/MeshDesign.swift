@@ -4,7 +4,29 @@ import MeshModel
 struct MeshDesign: Sendable {
     let documents: [String: NodeDocument]
     /// Peerings that cannot stand yet, with the node that has no key.
-    let waiting: [(Peering, String)]
+    let waiting: [Waiting]
+    /// Tunnels that cannot stand yet, for want of a node's SSH key.
+    let waitingTunnels: [WaitingTunnel]
+
+    /// A peering that cannot stand yet.
+    struct Waiting: Sendable {
+        let peering: Peering
+        /// The end that has no key.
+        let keyless: String
+
+        /// For people, and JSON.
+        var text: String { "\(peering.a)-\(peering.b): \(keyless) has no key yet" }
+    }
+
+    /// A tunnel that cannot stand yet.
+    struct WaitingTunnel: Sendable {
+        let edge: String
+        /// The end that has no SSH key.
+        let keyless: String
+
+        /// For people, and JSON.
+        var text: String { "tunnel \(edge): \(keyless) has no SSH key yet" }
+    }
 
     /// Resolves. Pure.
     ///
@@ -12,17 +34,28 @@ struct MeshDesign: Sendable {
     ///   other peer without one is left out.
     init(_ topology: Topology, _ inputs: ResolverInputs, expected: Set<String> = []) {
         var documents: [String: NodeDocument] = [:]
+        var waitingTunnels: [WaitingTunnel] = []
         for var document in Resolver.resolve(topology, inputs: inputs) {
             for index in document.interfaces.indices {
                 document.interfaces[index].peers.removeAll {
                     $0.publicKey == .zero && !expected.contains($0.node)
                 }
             }
+            for tunnel in document.tunnels {
+                let ends = [(tunnel.hostKeys, tunnel.node), ([tunnel.clientKey], document.node)]
+                for (keys, node) in ends where keys.contains(.zero) && !expected.contains(node) {
+                    waitingTunnels.append(WaitingTunnel(edge: tunnel.edge, keyless: node))
+                }
+            }
+            document.dropUnkeyedTunnels(expected: expected)
             documents[document.node] = document
         }
         self.documents = documents
+        self.waitingTunnels = waitingTunnels
         waiting = topology.peerings().compactMap { pair in
-            [pair.a, pair.b].first { inputs.keys[$0] == nil }.map { (pair, $0) }
+            [pair.a, pair.b].first { inputs.keys[$0] == nil }.map {
+                Waiting(peering: pair, keyless: $0)
+            }
         }
     }
 }
@@ -31,7 +64,7 @@ extension Topology {
     /// Peerings of two managed nodes: those that a preshared key can be given to. An unmanaged node knows only what
     /// it was handed, and a key that it does not know would keep it out.
     func managedPeerings() -> [Peering] {
-        let managed = Set(nodes.filter(\.managed).map(\.name))
+        let managed = managedNames
         return peerings().filter { managed.contains($0.a) && managed.contains($0.b) }
     }
 }
@@ -41,6 +74,17 @@ extension NodeDocument {
     func wantsTheSame(as other: NodeDocument?) -> Bool {
         guard let other else { return false }
         return format == other.format && meshID == other.meshID && mesh == other.mesh
-            && node == other.node && interfaces == other.interfaces
+            && node == other.node && desired == other.desired
+    }
+
+    /// Leaves out what needs an SSH key that nobody has told yet, nor is about to.
+    mutating func dropUnkeyedTunnels(expected: Set<String>) {
+        let own = node
+        tunnels.removeAll { tunnel in
+            tunnel.hostKeys.contains(.zero) && !expected.contains(tunnel.node)
+                || tunnel.clientKey == .zero && !expected.contains(own)
+        }
+        tunnelServer?.grants.removeAll { $0.key == .zero && !expected.contains($0.node) }
+        if tunnelServer?.hostKey == .zero && !expected.contains(own) { tunnelServer = nil }
     }
 }

@@ -24,6 +24,8 @@ public struct PlanReport: Codable, Sendable {
     public var nodes: [NodePlan]
     /// Peerings that wait for a key.
     public var waiting: [String]
+    /// Nodes that have left the topology and still run the mesh.
+    public var former: [FormerNode]
 
     /// Whether anything would be done.
     public var hasChanges: Bool { nodes.contains { !$0.steps.isEmpty || $0.documentOnly } }
@@ -64,7 +66,7 @@ public struct PlanRun: Sendable {
     /// Asks every node and puts the plan together.
     public func run() throws(ControllerError) -> PlanReport {
         let fleet = Fleet(parallel: settings.parallel, progress: progress)
-        let managed = topology.nodes.filter(\.managed)
+        let managed = topology.managedNodes
         let looks = try fleet.phase("looking", managed, name: \.name) {
             node throws(ControllerError) in
             try look(at: node)
@@ -88,12 +90,12 @@ public struct PlanRun: Sendable {
                 error: error?.message ?? "not asked",
                 fix: error?.hint)
         }
-        let unmanaged = Set(topology.nodes.filter { !$0.managed }.map(\.name))
+        // A managed node's key is about to be made.
+        let managedNames = topology.managedNames
         return PlanReport(
             mesh: topology.mesh.name, nodes: nodes,
-            waiting: design.waiting.filter { unmanaged.contains($0.1) }.map {
-                "\($0.0.a)-\($0.0.b): \($0.1) has no key yet"
-            })
+            waiting: design.waiting.filter { !managedNames.contains($0.keyless) }.map(\.text),
+            former: try state.formerNodes(besides: topology).map(FormerNode.init))
     }
 
     private func look(at node: Node) throws(ControllerError) -> Look {
@@ -102,14 +104,10 @@ public struct PlanRun: Sendable {
         var look = Look(contact: contact, bootstrap: [], connection: nil, report: nil)
         let hasAgent = contact.probe.isEnrolled && contact.probe.hasSocket
         if contact.probe.digest != program.digest {
-            let reason =
-                contact.probe.digest == nil
-                ? "no meshproof on the node" : "another build is installed"
-            look.bootstrap.append(
-                PlanStep(.installBinary(version: ProgramVersion.current), reason: reason))
+            look.bootstrap.append(contact.installStep)
         }
         if !contact.probe.isEnrolled {
-            look.bootstrap.append(PlanStep(.enroll, reason: "the node is new to mesh \(mesh)"))
+            look.bootstrap.append(NodeContact.enrollStep(mesh: mesh))
         }
         guard hasAgent, let connection = try agent(of: contact) else {
             look.bootstrap.append(PlanStep(.startAgent, reason: "no agent answers on the node"))
@@ -144,6 +142,10 @@ public struct PlanRun: Sendable {
     private func design(hellos: [String: NodeHello]) throws(ControllerError) -> MeshDesign {
         var keys = try state.nodeKeys(of: topology)
         for (name, hello) in hellos { keys[name] = hello.keys[state.generation] ?? keys[name] }
+        var sshKeys = try state.sshKeys(of: topology)
+        for (name, hello) in hellos {
+            sshKeys[name] = hello.sshKeys[state.sshGeneration] ?? sshKeys[name]
+        }
         let pairs = Set(topology.managedPeerings())
         let known = try state.presharedKeyIDs(for: Array(pairs))
         return MeshDesign(
@@ -152,8 +154,8 @@ public struct PlanRun: Sendable {
                 meshID: state.knownMeshID ?? "", issuedAt: Clocks.wallSeconds(),
                 addresses: try state.previewAddresses(for: topology), keys: keys,
                 presharedKeys: { pairs.contains($0) ? known[$0] ?? .unmade : nil },
-                generation: state.generation),
-            expected: Set(topology.nodes.filter(\.managed).map(\.name)))
+                generation: state.generation, sshKeys: sshKeys),
+            expected: topology.managedNames)
     }
 
     private func plan(
@@ -162,7 +164,7 @@ public struct PlanRun: Sendable {
         var steps = look.bootstrap
         guard let connection = look.connection, let report = look.report else {
             steps += Differ.plan(
-                mesh: document.mesh, desired: document.interfaces, observed: .bare,
+                mesh: document.mesh, desired: document.desired, observed: .bare,
                 now: Clocks.wall())
             return PlanReport.NodePlan(node: node.name, steps: steps, documentOnly: false)
         }
@@ -172,6 +174,7 @@ public struct PlanRun: Sendable {
         for index in sendable.interfaces.indices {
             sendable.interfaces[index].peers.removeAll { $0.publicKey == .zero }
         }
+        sendable.dropUnkeyedTunnels(expected: [])
         return PlanReport.NodePlan(
             node: node.name, steps: steps,
             documentOnly: steps.isEmpty && !sendable.wantsTheSame(as: report.document))

@@ -73,18 +73,27 @@ public struct StatusReport: Codable, Sendable {
     public var nodes: [NodeStatus]
     /// Every peering of the topology.
     public var peerings: [PeeringStatus]
+    /// Every edge of the topology that goes by SSH.
+    public var tunnels: [TunnelStatus]
+    /// Nodes that have left the topology and still run the mesh.
+    public var former: [FormerNode]
 
     /// Whether a node's kernel differs from its document.
     public var hasDrift: Bool { nodes.contains { $0.report?.drift.isEmpty == false } }
+    /// Whether the mesh is as it should be, as far as could be asked.
+    public var isAsWanted: Bool {
+        !hasDrift && !peerings.contains { $0.state == .missing }
+            && tunnels.allSatisfy { $0.state == .up }
+    }
     /// Whether every node could be asked.
     public var isComplete: Bool { nodes.allSatisfy { $0.report != nil } }
 
     /// Puts the nodes' reports together. Pure.
     package static func make(
         _ topology: Topology, reports: [String: NodeReport], failures: [String: (String, String?)],
-        now: Double
+        former: [Node] = [], now: Double
     ) -> StatusReport {
-        let nodes = topology.nodes.filter(\.managed).map { node in
+        let nodes = topology.managedNodes.map { node in
             NodeStatus(
                 node: node.name, report: reports[node.name], error: failures[node.name]?.0,
                 fix: failures[node.name]?.1)
@@ -101,7 +110,10 @@ public struct StatusReport: Codable, Sendable {
                     isKeyless: names.contains { keyless.contains($0) }),
                 ends: seen)
         }
-        return StatusReport(mesh: topology.mesh.name, at: now, nodes: nodes, peerings: peerings)
+        return StatusReport(
+            mesh: topology.mesh.name, at: now, nodes: nodes, peerings: peerings,
+            tunnels: TunnelStatus.list(topology, reports: reports),
+            former: former.map(FormerNode.init))
     }
 
     /// A peer that is missing at one end outweighs a handshake at the other: nothing comes back from there.

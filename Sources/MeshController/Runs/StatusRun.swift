@@ -7,7 +7,7 @@ import Synchronization
 public final class StatusRun: Sendable {
     private let topology: Topology
     private let carrier: any Carrier
-    private let meshID: String?
+    private let state: ControllerState
     private let settings: RunSettings
     private let fleet: Fleet
     private let open = Mutex<[String: NodeConnection]>([:])
@@ -20,19 +20,31 @@ public final class StatusRun: Sendable {
         self.topology = topology
         self.carrier = carrier
         self.settings = settings
-        meshID = state.knownMeshID
+        self.state = state
         fleet = Fleet(parallel: settings.parallel, progress: progress)
     }
 
     /// One look at the whole mesh.
     public func look() throws(ControllerError) -> StatusReport {
-        let asked = try fleet.phase("asking", topology.nodes.filter(\.managed), name: \.name) {
+        let asked = try fleet.phase("asking", topology.managedNodes, name: \.name) {
             node throws(ControllerError) in
             try self.ask(node)
         }
         return StatusReport.make(
             topology, reports: asked.results,
-            failures: asked.failures.mapValues { ($0.message, $0.hint) }, now: Clocks.wall())
+            failures: asked.failures.mapValues { ($0.message, $0.hint) },
+            former: try state.formerNodes(besides: topology), now: Clocks.wall())
+    }
+
+    /// Says something else over the connection that a look has left open.
+    func withConnection(
+        to name: String, _ body: (NodeConnection) throws(ControllerError) -> Void
+    ) throws(ControllerError) {
+        guard let connection = open.withLock({ $0[name] }) else {
+            throw ControllerError(
+                .unreachable, "\(name) could not be asked", hint: "meshproof status says why")
+        }
+        try body(connection)
     }
 
     private func ask(_ node: Node) throws(ControllerError) -> NodeReport {
@@ -49,7 +61,7 @@ public final class StatusRun: Sendable {
                 .enroll, "\(node.name) is not part of mesh \(topology.mesh.name) yet",
                 hint: "run meshproof up")
         }
-        let connection = try contact.agent(meshID: meshID, mesh: topology.mesh.name)
+        let connection = try contact.agent(meshID: state.knownMeshID, mesh: topology.mesh.name)
         let report = try connection.observe()
         open.withLock { $0[node.name] = connection }
         return report

@@ -3,7 +3,7 @@ import MeshModel
 import NodeProtocol
 
 extension UpRun {
-    /// How long handshakes are waited for: one lost first message is sent again after 5 s. *Units:* seconds.
+    /// How long handshakes are waited for: a first message that is lost is sent again after 5 s. *Units:* seconds.
     /// *Source:* REKEY_TIMEOUT of the WireGuard paper.
     private static let handshakePatience: Double = 6
 
@@ -22,21 +22,22 @@ extension UpRun {
             return (alive.intersection(wanted).count, wanted.count)
         }
         let identity = state.identity
-        let nudged = try fleet.phase("shaking hands", members, name: \.name, isVital: false) {
+        let greetings = Greetings(wanted, in: topology)
+        let reached = try fleet.phase("shaking hands", members, name: \.name, isVital: false) {
             member throws(ControllerError) in
-            try member.contact.agent(meshID: identity.meshID, mesh: identity.mesh)
+            let connection = try member.contact.agent(
+                meshID: identity.meshID, mesh: identity.mesh)
+            try connection.nudge(greetings.of(member.name))
+            return connection
         }.results
-        let listeners = members.filter { nudged[$0.name] != nil }
-        // One after the other: two that greet each other in the same moment drop each other's answer, and try again
-        // only after 5 s.
-        for member in listeners { try? nudged[member.name]?.nudge() }
+        let listeners = members.filter { reached[$0.name] != nil }
         let deadline = Clocks.monotonic() + Self.handshakePatience
         // What was fresh before the change says nothing of what is there after it.
         alive = []
         while true {
             let seen = try fleet.phase("shaking hands", listeners, name: \.name, isVital: false) {
                 member throws(ControllerError) in
-                try nudged[member.name]?.observe()
+                try reached[member.name]?.observe()
             }
             for (name, report) in seen.results {
                 guard let report else { continue }

@@ -38,13 +38,21 @@ public struct UpReport: Codable, Sendable {
     public var handshakes: Int
     /// How many peerings between managed nodes there are.
     public var peerings: Int
+    /// The edges that go by SSH, as they are after the run.
+    public var tunnels: [TunnelStatus]
     /// Peerings that wait for a key, as `a-b: node has no key yet`.
     public var waiting: [String]
+    /// Nodes that have left the topology and still run the mesh.
+    public var former: [FormerNode]
     /// *Units:* seconds.
     public var seconds: Double
 
-    /// Whether every node is as the topology wants it.
-    public var isGood: Bool { nodes.allSatisfy { $0.state == .unchanged || $0.state == .changed } }
+    /// Whether every node is as the topology wants it, and every tunnel stands.
+    public var isGood: Bool { badNodes.isEmpty && tunnels.allSatisfy { $0.state == .up } }
+    /// Nodes that are not as the topology wants them.
+    public var badNodes: [Outcome] {
+        nodes.filter { $0.state == .failed || $0.state == .rolledBack }
+    }
     /// How many steps were taken in all.
     public var stepCount: Int { nodes.reduce(0) { $0 + $1.steps.count } }
 }

@@ -49,7 +49,7 @@ public struct UpRun: Sendable {
     /// *Throws:* ``ControllerError`` only where nothing could be started at all; what goes wrong with a node is in the report.
     public func run() throws(ControllerError) -> UpReport {
         let started = Clocks.monotonic()
-        let managed = topology.nodes.filter(\.managed)
+        let managed = topology.managedNodes
         let addresses = try state.allocateAddresses(for: topology)
         let identity = state.identity
 
@@ -86,11 +86,14 @@ public struct UpRun: Sendable {
 
         let handshakes = try awaitHandshakes(
             members.filter { outcomes.isGood($0.name) }, anyChange: !changes.isEmpty)
+        let tunnels = try awaitTunnels(
+            members.filter { outcomes.isGood($0.name) }, anyChange: !changes.isEmpty)
         for outcome in outcomes.inOrder where outcomes.isGood(outcome.node) { finish(outcome) }
         return UpReport(
             mesh: topology.mesh.name, nodes: outcomes.inOrder, handshakes: handshakes.alive,
-            peerings: handshakes.wanted,
-            waiting: design.waiting.map { "\($0.0.a)-\($0.0.b): \($0.1) has no key yet" },
+            peerings: handshakes.wanted, tunnels: tunnels,
+            waiting: design.waiting.map(\.text) + design.waitingTunnels.map(\.text),
+            former: try state.formerNodes(besides: topology).map(FormerNode.init),
             seconds: Clocks.monotonic() - started)
     }
 
@@ -121,10 +124,7 @@ public struct UpRun: Sendable {
                 if isNews { progress.working(node.name, "installing \(now) %") }
             })
         {
-            let had =
-                contact.probe.digest == nil
-                ? "no meshproof on the node" : "another build is installed"
-            bootstrap.append(PlanStep(.installBinary(version: ProgramVersion.current), reason: had))
+            bootstrap.append(contact.installStep)
         }
         let probe = contact.probe
         if !bootstrap.isEmpty || !probe.isEnrolled || !probe.hasSocket || probe.isStale {
@@ -149,7 +149,7 @@ public struct UpRun: Sendable {
         progress.working(contact.node.name, "enrolling")
         let enrollment = try contact.enroll(identity)
         if !contact.probe.isEnrolled {
-            bootstrap.append(PlanStep(.enroll, reason: "the node is new to mesh \(identity.mesh)"))
+            bootstrap.append(NodeContact.enrollStep(mesh: identity.mesh))
         }
         bootstrap.append(PlanStep(.startAgent, reason: enrollment.agent))
     }
@@ -169,6 +169,6 @@ public struct UpRun: Sendable {
                 meshID: state.identity.meshID, issuedAt: Clocks.wallSeconds(),
                 addresses: addresses, keys: keys,
                 presharedKeys: { shared.contains($0) ? presharedKeys[$0] : nil },
-                generation: state.generation))
+                generation: state.generation, sshKeys: try state.sshKeys(of: topology)))
     }
 }

@@ -10,6 +10,8 @@ import StateStore
 public final class ControllerState: Sendable {
     /// The generation of keys that is in use.
     public let generation = 0
+    /// The set of SSH keys that is in use.
+    public let sshGeneration = 0
     /// What the operator must be told, for instance that a key file was made.
     public let notice: String?
 

@@ -10,6 +10,7 @@ extension ControllerState {
         try Self.translate {
             try NodeRegistry(store).update(hello.node) { record in
                 record.keys = hello.keys
+                record.sshKeys = hello.sshKeys
                 record.program = hello.program
                 record.lastSeen = Clocks.wall()
             }
@@ -32,6 +33,17 @@ extension ControllerState {
         return keys
     }
 
+    /// The managed nodes' public SSH keys for tunnels, of the present set, as far as the nodes have told them.
+    public func sshKeys(of topology: Topology) throws(ControllerError) -> [String: SSHNodeKeys] {
+        guard let store else { return [:] }
+        let records = try Self.translate { try NodeRegistry(store).all() }
+        var keys: [String: SSHNodeKeys] = [:]
+        for node in topology.nodes where node.managed {
+            keys[node.name] = records[node.name]?.sshKeys?[sshGeneration]
+        }
+        return keys
+    }
+
     /// The next revision for each of these nodes, above what it has taken already; kept before it is used.
     public func nextRevisions(
         above highest: [String: UInt64]
@@ -42,10 +54,10 @@ extension ControllerState {
         }
     }
 
-    /// Nodes that were once brought up and are no longer in the topology.
+    /// Nodes that were once brought up and are no longer managed by the topology.
     public func formerNodes(besides topology: Topology) throws(ControllerError) -> [Node] {
         guard let store else { return [] }
-        let names = Set(topology.nodes.map(\.name))
+        let names = topology.managedNames
         return try Self.translate {
             try store.list("connect/").compactMap { entry in
                 let name = String(entry.key.dropFirst("connect/".count))

@@ -48,7 +48,7 @@ public struct LabPlan: Sendable, Equatable {
         let underlay = try UnderlayPlan(topology)
         networks = underlay.networks
         lanAddresses = underlay.lanAddresses
-        let local = topology.nodes.filter { $0.managed && $0.connect == .local }.map(\.name)
+        let local = topology.managedNodes.filter { $0.connect == .local }.map(\.name)
         controllerNode = local.count == 1 ? local[0] : nil
         var notes = LabPlan.notes(topology, local: local)
         var hosts: [Host] = []

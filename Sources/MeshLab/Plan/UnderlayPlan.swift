@@ -11,7 +11,7 @@ struct UnderlayPlan {
 
     init(_ topology: Topology) throws(LabError) {
         var problems: [String] = []
-        let managed = topology.nodes.filter(\.managed)
+        let managed = topology.managedNodes
         collect(managed, &problems)
         findDuplicates(managed, &problems)
         if managed.contains(where: { $0.name == LabNames.lan }) {

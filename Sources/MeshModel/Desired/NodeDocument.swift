@@ -17,14 +17,19 @@ public struct NodeDocument: Codable, Sendable, Equatable {
     public var issuedAt: Int64
     /// The WireGuard interfaces: one, or two while keys are being rotated; none where the node is drained.
     public var interfaces: [DesiredInterface]
+    /// The tunnels that begin on this node.
+    public var tunnels: [DesiredTunnel]
+    /// The server for tunnels that end on this node; nil where none does.
+    public var tunnelServer: DesiredTunnelServer?
 
     /// The format that this version writes.
-    public static let currentFormat = 1
+    public static let currentFormat = 2
 
     /// Gathers the parts.
     public init(
         meshID: String, mesh: String, node: String, revision: UInt64, issuedAt: Int64,
-        interfaces: [DesiredInterface]
+        interfaces: [DesiredInterface], tunnels: [DesiredTunnel] = [],
+        tunnelServer: DesiredTunnelServer? = nil
     ) {
         format = Self.currentFormat
         self.meshID = meshID
@@ -33,6 +38,8 @@ public struct NodeDocument: Codable, Sendable, Equatable {
         self.revision = revision
         self.issuedAt = issuedAt
         self.interfaces = interfaces
+        self.tunnels = tunnels
+        self.tunnelServer = tunnelServer
     }
 }
 
@@ -135,6 +142,8 @@ public enum Ownership {
     public static let linkGroup: UInt32 = 0x6d70
     /// The protocol number of every route of ours ("m" in ASCII; free in iproute2's rt_protos).
     public static let routeProtocol: UInt8 = 0x6d
+    /// The system user of a mesh's tunnels: nobody logs in as it, and it owns nothing.
+    public static func tunnelUser(mesh: String) -> String { "mp-\(mesh)" }
     /// The metric of the `unreachable` routes: worse than any that a person or a daemon would choose.
     public static let unreachableMetric: UInt32 = 0x7fff_ff00
 }

@@ -14,13 +14,15 @@ public struct ResolverInputs: Sendable {
     public var presharedKeys: @Sendable (Peering) -> PresharedKeyID?
     /// Which set of keys this is, 0...9.
     public var generation: Int
+    /// Every managed node's SSH keys for tunnels; a missing pair becomes ``SSHNodeKeys/unmade``.
+    public var sshKeys: [String: SSHNodeKeys]
 
     /// Gathers the parts.
     public init(
         meshID: String, revision: [String: UInt64] = [:], issuedAt: Int64,
         addresses: [String: [IPAddress]], keys: [String: PublicKey] = [:],
         presharedKeys: @escaping @Sendable (Peering) -> PresharedKeyID? = { _ in nil },
-        generation: Int = 0
+        generation: Int = 0, sshKeys: [String: SSHNodeKeys] = [:]
     ) {
         self.meshID = meshID
         self.revision = revision
@@ -29,6 +31,7 @@ public struct ResolverInputs: Sendable {
         self.keys = keys
         self.presharedKeys = presharedKeys
         self.generation = generation
+        self.sshKeys = sshKeys
     }
 }
 
@@ -54,7 +57,8 @@ public enum Resolver {
         let peers = peerLists(graph, faces, inputs)
         let port = listenPort(topology.mesh.port, generation: inputs.generation)
         let name = DesiredInterface.name(mesh: topology.mesh.name, generation: inputs.generation)
-        return topology.nodes.filter(\.managed).map { node in
+        let (tunnels, servers) = TunnelResolver(topology, inputs).resolve()
+        return topology.managedNodes.map { node in
             let position = faces.positions[node.name] ?? 0
             let interface = DesiredInterface(
                 name: name, generation: inputs.generation,
@@ -64,7 +68,8 @@ public enum Resolver {
             return NodeDocument(
                 meshID: inputs.meshID, mesh: topology.mesh.name, node: node.name,
                 revision: inputs.revision[node.name] ?? 1, issuedAt: inputs.issuedAt,
-                interfaces: [interface])
+                interfaces: [interface], tunnels: tunnels[node.name] ?? [],
+                tunnelServer: servers[node.name])
         }
     }
 

@@ -54,6 +54,15 @@ public struct IPAddress: Hashable, Sendable {
         return family == .ipv4 ? Array(all[12...]) : all
     }
 
+    /// 127.0.0.1.
+    public static let loopbackIPv4 = IPAddress(ipv4: 0x7f00_0001)
+    /// ::1.
+    public static let loopbackIPv6 = IPAddress(family: .ipv6, high: 0, low: 1)
+    /// 0.0.0.0, every IPv4 address where something listens on it.
+    public static let anyIPv4 = IPAddress(ipv4: 0)
+    /// ::, every IPv6 address where something listens on it.
+    public static let anyIPv6 = IPAddress(family: .ipv6, high: 0, low: 0)
+
     /// 127.0.0.0/8 or ::1.
     public var isLoopback: Bool {
         family == .ipv4 ? low >> 24 == 127 : high == 0 && low == 1

@@ -12,12 +12,17 @@ public struct ObservedNode: Codable, Sendable, Equatable {
     public var derivedMTU: [String: Int]
     /// Names of the document's endpoints that were resolved, as `host:port`, to what they resolved to.
     public var resolved: [String: SocketEndpoint]
+    /// The tunnels that begin on the node, in the order of their edges.
+    public var tunnels: [ObservedTunnel]
+    /// The tunnel server, or nil where there is none and none is wanted.
+    public var tunnelServer: ObservedTunnelServer?
 
     /// Gathers the parts.
     public init(
         bootID: String, observedAt: Double, interfaces: [ObservedInterface],
         routes: [ObservedRoute],
-        derivedMTU: [String: Int] = [:], resolved: [String: SocketEndpoint] = [:]
+        derivedMTU: [String: Int] = [:], resolved: [String: SocketEndpoint] = [:],
+        tunnels: [ObservedTunnel] = [], tunnelServer: ObservedTunnelServer? = nil
     ) {
         self.bootID = bootID
         self.observedAt = observedAt
@@ -25,6 +30,8 @@ public struct ObservedNode: Codable, Sendable, Equatable {
         self.routes = routes
         self.derivedMTU = derivedMTU
         self.resolved = resolved
+        self.tunnels = tunnels
+        self.tunnelServer = tunnelServer
     }
 
     /// A node on which nothing of ours is.

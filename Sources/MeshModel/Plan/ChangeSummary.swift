@@ -24,13 +24,20 @@ extension Change {
             return "remove address \(address) from \(interface)"
         case .setRoute(let route): return "set route \(route.summary)"
         case .removeRoute(let route): return "remove route \(route.summary)"
+        case .setTunnelServer(let server): return "set tunnel server: " + server.summary
+        case .removeTunnelServer: return "remove the tunnel server"
+        case .openTunnel(let tunnel): return "open tunnel " + tunnel.summary
+        case .changeTunnel(let tunnel): return "change tunnel " + tunnel.summary
+        case .closeTunnel(let edge): return "close tunnel \(edge)"
         }
     }
 
     /// The interface that the change is about, where it is about one.
     public var interface: String? {
         switch self {
-        case .installBinary, .enroll, .startAgent: return nil
+        case .installBinary, .enroll, .startAgent, .setTunnelServer, .removeTunnelServer,
+            .openTunnel, .changeTunnel, .closeTunnel:
+            return nil
         case .createInterface(let name, _), .deleteInterface(let name),
             .setPrivateKey(let name, _, _),
             .setListenPort(let name, _), .setLinkGroup(let name), .setMTU(let name, _),
@@ -86,5 +93,21 @@ extension ObservedRoute {
             return "\(destination) via \(interface ?? "nothing")"
                 + (source.map { " from \($0)" } ?? "")
         }
+    }
+}
+
+extension DesiredTunnel {
+    /// `webui->postgres: 127.0.0.1:5432 to 127.0.0.1:5432 on db, by 198.51.100.13:51822`.
+    var summary: String {
+        let entrance = entrances.first?.description ?? "nowhere"
+        return "\(edge): \(entrance) to \(target) on \(node), by \(server)"
+    }
+}
+
+extension DesiredTunnelServer {
+    /// `port 51822, 2 keys`.
+    var summary: String {
+        let names = grants.map(\.node).joined(separator: ", ")
+        return "port \(port), for \(names.isEmpty ? "nobody" : names)"
     }
 }

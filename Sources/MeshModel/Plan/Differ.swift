@@ -41,11 +41,23 @@ public enum Differ {
         return plan.steps
     }
 
-    /// As ``plan(mesh:desired:observed:now:)``, for a whole document.
+    /// As ``plan(mesh:desired:superseded:observed:now:)``, for all that is wanted of a node: interfaces first, so that
+    /// tunnels that go over the mesh find it standing.
+    public static func plan(
+        mesh: String, desired: DesiredNode, superseded: DesiredNode = .bare,
+        observed: ObservedNode, now: Double
+    ) -> [PlanStep] {
+        plan(
+            mesh: mesh, desired: desired.interfaces, superseded: superseded.interfaces,
+            observed: observed, now: now)
+            + TunnelPlan.steps(desired: desired, observed: observed)
+    }
+
+    /// As ``plan(mesh:desired:superseded:observed:now:)``, for a document.
     public static func plan(
         _ document: NodeDocument, observed: ObservedNode, now: Double
     ) -> [PlanStep] {
-        plan(mesh: document.mesh, desired: document.interfaces, observed: observed, now: now)
+        plan(mesh: document.mesh, desired: document.desired, observed: observed, now: now)
     }
 }
 

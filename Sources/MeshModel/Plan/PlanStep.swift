@@ -48,6 +48,26 @@ public enum Change: Codable, Sendable, Equatable {
     case setRoute(route: ObservedRoute)
     /// Removes a route of ours.
     case removeRoute(route: ObservedRoute)
+    /// Brings the tunnel server to what is wanted: user, files and process; makes what is missing.
+    case setTunnelServer(server: DesiredTunnelServer)
+    /// Ends the tunnel server with all that belongs to it.
+    case removeTunnelServer
+    /// Opens a tunnel.
+    case openTunnel(tunnel: DesiredTunnel)
+    /// Moves a tunnel to new settings; connections that are open stay with the former session until they end.
+    case changeTunnel(tunnel: DesiredTunnel)
+    /// Closes a tunnel; connections that are open may end first.
+    case closeTunnel(edge: String)
+}
+
+extension Change {
+    /// Whether it is about a tunnel or the tunnel server, and not about the mesh beneath.
+    public var isOfTunnels: Bool {
+        switch self {
+        case .setTunnelServer, .removeTunnelServer, .openTunnel, .changeTunnel, .closeTunnel: true
+        default: false
+        }
+    }
 }
 
 /// Settings of a peer that differ; nil leaves a setting alone.

@@ -28,6 +28,10 @@ public struct Topology: Sendable, Equatable {
         self.lab = lab
     }
 
+    /// The nodes that run the agent.
+    public var managedNodes: [Node] { nodes.filter(\.managed) }
+    /// The names of ``managedNodes``.
+    public var managedNames: Set<String> { Set(managedNodes.map(\.name)) }
     /// The node called `name`.
     public func node(_ name: String) -> Node? { nodes.first { $0.name == name } }
     /// The service called `name`.
@@ -48,12 +52,17 @@ public struct Mesh: Sendable, Equatable {
         case hub(String)
     }
 
+    /// The tunnel servers' TCP port unless the topology gives another: beside WireGuard's two.
+    public static let defaultTunnelPort: UInt16 = 51822
+
     /// A DNS label of at most 11 characters, so that `mp0-<name>` fits an interface name.
     public var name: String
     /// The overlay networks, host bits cleared; at most one a family.
     public var networks: [IPPrefix]
     /// The UDP port of even generations; odd ones use the next.
     public var port: UInt16
+    /// The TCP port of every node's tunnel server.
+    public var tunnelPort: UInt16
     /// Which pairs are peers.
     public var peering: Peering
     /// Seconds between keepalives for peers behind NAT (nodes without an endpoint), nil for the default 25.
@@ -65,12 +74,14 @@ public struct Mesh: Sendable, Equatable {
 
     /// Gathers the parts.
     public init(
-        name: String, networks: [IPPrefix], port: UInt16 = 51820, peering: Peering = .paths,
-        keepalive: UInt16? = nil, mtu: Int? = nil, guardEnabled: Bool = true
+        name: String, networks: [IPPrefix], port: UInt16 = 51820, tunnelPort: UInt16? = nil,
+        peering: Peering = .paths, keepalive: UInt16? = nil, mtu: Int? = nil,
+        guardEnabled: Bool = true
     ) {
         self.name = name
         self.networks = networks
         self.port = port
+        self.tunnelPort = tunnelPort ?? Self.defaultTunnelPort
         self.peering = peering
         self.keepalive = keepalive
         self.mtu = mtu

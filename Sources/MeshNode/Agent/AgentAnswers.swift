@@ -36,8 +36,17 @@ extension AgentCore {
         case .rollback(let revision):
             try rollBack(revision, at: now)
             return .done
-        case .nudge:
-            kernel.nudge(peersToNudge())
+        case .nudge(let peers):
+            kernel.nudge(addressesToNudge(of: peers.map(Set.init)))
+            return .done
+        case .wakeTunnels:
+            kernel.tunnels.wake()
+            return .done
+        case .restartTunnel(let edge):
+            guard kernel.tunnels.restart(edge) else {
+                throw ProtocolError(.failed, "no tunnel \(edge) begins on this node")
+            }
+            log.notice("restarting tunnel \(edge)")
             return .done
         case .prepareKey(let generation):
             return .key(
@@ -70,6 +79,7 @@ extension AgentCore {
         let document = try check.admit(
             signed, after: store.highestRevision,
             keys: try asking { () throws(NodeError) in try keys.publicKeys() },
+            sshKeys: try asking { () throws(NodeError) in try keys.sshPublicKeys() },
             presharedKeys: keys.presharedKeyIDs().union(brought.map(\.0)))
         try asking { () throws(NodeError) in
             for (id, key) in brought { try keys.keep(key, as: id) }
@@ -81,13 +91,16 @@ extension AgentCore {
     private func steps(to document: NodeDocument, at now: Moment) throws(ProtocolError)
         -> [PlanStep]
     {
-        try asking { () throws(NodeError) in try plan(document.interfaces, at: now) }
+        try asking { () throws(NodeError) in try plan(document.desired, at: now) }
     }
 
-    /// One overlay address of each peer.
-    private func peersToNudge() -> [IPAddress] {
-        let peers = (target ?? []).flatMap(\.peers)
-        let addresses = peers.compactMap { peer in peer.allowedIPs.first { $0.isHost }?.address }
+    /// One overlay address of each peer that is wanted; nil wants all. For a hub, which has the whole overlay, the
+    /// network's own address, which no node has.
+    private func addressesToNudge(of wanted: Set<String>?) -> [IPAddress] {
+        let peers = (target?.interfaces ?? []).flatMap(\.peers).filter { wanted?.contains($0.node) ?? true }
+        let addresses = peers.compactMap { peer in
+            (peer.allowedIPs.first { $0.isHost } ?? peer.allowedIPs.first)?.address
+        }
         return Array(addresses.prefix(Self.nudgeLimit))
     }
 

@@ -14,6 +14,8 @@ package final class AgentCore {
     package static let settleTime: Double = 12
     /// The longest window of a commit. *Units:* seconds.
     package static let longestWindow: Double = 600
+    /// How often it is seen to that the tunnel server runs. *Units:* seconds.
+    package static let tendInterval: Double = 5
     /// How many peers one nudge reaches.
     package static let nudgeLimit = 2_000
 
@@ -30,10 +32,12 @@ package final class AgentCore {
     var names = EndpointNames()
     private var repairs: [Repair] = []
     private var pacer = RepairPacer()
+    private var tunnelWatch = TunnelWatch()
     private var sweepDue = 0.0
+    private var tendDue = 0.0
     private var lastObservationFailure: String?
     /// What was wanted until now, until a sweep has seen to the change.
-    private var superseded: [DesiredInterface] = []
+    private var superseded = DesiredNode.bare
     /// The connection that committed; its `confirm` does not count.
     private var committer: UInt64?
     /// Set once `down` has been carried out; the agent ends after the answer.
@@ -66,18 +70,18 @@ package final class AgentCore {
             rollBack(at: now, reason: "nobody confirmed it before the agent was started again")
         }
         // Whatever ended the agent may have ended it half-way through a change.
-        if superseded.isEmpty { superseded = store.previousInterfaces(check) }
+        if superseded == .bare { superseded = store.previous(check) }
         followNames()
         sweep(at: now)
     }
 
-    /// The interfaces that should be now: those committed, else those in force. nil means "hands off".
-    var target: [DesiredInterface]? {
-        if let pending = store.unconfirmed { return pending.taken.document.interfaces }
+    /// What should be now: what is committed, else what is in force. nil means "hands off".
+    var target: DesiredNode? {
+        if let pending = store.unconfirmed { return pending.taken.document.desired }
         if store.damage != nil { return nil }
-        if let current = store.current { return current.document.interfaces }
+        if let current = store.current { return current.document.desired }
         // A first document that was taken back leaves nothing; a node without any was never ours to change.
-        return store.highestRevision > 0 ? [] : nil
+        return store.highestRevision > 0 ? .bare : nil
     }
 
     // MARK: time
@@ -87,6 +91,7 @@ package final class AgentCore {
         var next = sweepDue
         if let pending = store.unconfirmed { next = min(next, pending.deadline) }
         if let due = names.nextDue { next = min(next, due) }
+        if target?.tunnelServer != nil { next = min(next, tendDue) }
         return next
     }
 
@@ -97,6 +102,10 @@ package final class AgentCore {
             settle(at: now)
         }
         if now.monotonic >= sweepDue { sweep(at: now) }
+        if target?.tunnelServer != nil && now.monotonic >= tendDue {
+            tendDue = now.monotonic + Self.tendInterval
+            kernel.tunnels.tend()
+        }
     }
 
     /// Something changed in the kernel; a sweep follows once it has settled.
@@ -133,11 +142,14 @@ package final class AgentCore {
             return
         }
         lastObservationFailure = nil
-        names.note(observed, for: target, wall: now.wall)
+        names.note(observed, for: target.interfaces, wall: now.wall)
+        for line in tunnelWatch.note(observed) {
+            if line.isGood { log.notice(line.text) } else { log.warning(line.text) }
+        }
         let steps = Differ.plan(
             mesh: identity.mesh, desired: target, superseded: superseded, observed: observed,
             now: now.wall)
-        superseded = []
+        superseded = .bare
         repair(pacer.due(steps, now: now.monotonic), at: now)
     }
 
@@ -165,22 +177,22 @@ package final class AgentCore {
         }
     }
 
-    func scope(_ interfaces: [DesiredInterface]) -> KernelScope {
+    func scope(_ desired: DesiredNode) -> KernelScope {
         KernelScope(
-            mesh: identity.mesh, interfaces: interfaces,
-            networks: Array(Set(store.networks + interfaces.flatMap(\.networks))),
+            mesh: identity.mesh, desired: desired,
+            networks: Array(Set(store.networks + desired.interfaces.flatMap(\.networks))),
             resolved: names.resolved)
     }
 
-    func plan(_ interfaces: [DesiredInterface], at now: Moment) throws(NodeError) -> [PlanStep] {
-        let observed = try kernel.observe(scope(interfaces))
+    func plan(_ desired: DesiredNode, at now: Moment) throws(NodeError) -> [PlanStep] {
+        let observed = try kernel.observe(scope(desired))
         return Differ.plan(
-            mesh: identity.mesh, desired: interfaces, superseded: target ?? [], observed: observed,
-            now: now.wall)
+            mesh: identity.mesh, desired: desired, superseded: target ?? .bare,
+            observed: observed, now: now.wall)
     }
 
     private func followNames() {
-        names.follow(target ?? [])
+        names.follow(target?.interfaces ?? [])
     }
 
     /// Brings the kernel to what is wanted now, as a sweep, but at once and without regard to earlier failures.
@@ -212,18 +224,12 @@ package final class AgentCore {
                 "a window of \(window) seconds; up to \(Int(Self.longestWindow)) are allowed")
         }
         do throws(NodeError) {
-            let steps = try plan(staged.document.interfaces, at: now)
+            let steps = try plan(staged.document.desired, at: now)
             try store.commit(until: now.monotonic + window, bootID: bootID)
             committer = connection
             pacer.reset()
             followNames()
-            let outcome = kernel.apply(steps)
-            if let failure = outcome.failure {
-                let step = steps[min(outcome.done, steps.count - 1)]
-                throw NodeError(
-                    failure.code, step.summary, failure.subject, failure.message, hint: failure.hint
-                )
-            }
+            try carryOut(steps, at: now)
             log.notice(
                 "committed revision \(revision), \(steps.count) steps, window \(Int(window)) s")
             return steps
@@ -234,6 +240,23 @@ package final class AgentCore {
                 .applyFailed,
                 "\(error.description); the node is back at revision "
                     + "\(store.current?.document.revision ?? 0)")
+        }
+    }
+
+    /// Takes all steps, or throws the first failure. A tunnel's failure is noted, told by the tunnel itself and tried
+    /// again by each sweep: it is no reason to take the rest of a change back.
+    private func carryOut(_ steps: [PlanStep], at now: Moment) throws(NodeError) {
+        var rest = steps[...]
+        while !rest.isEmpty {
+            let outcome = kernel.apply(Array(rest))
+            rest = rest.dropFirst(outcome.done)
+            guard let failure = outcome.failure, let failed = rest.popFirst() else { return }
+            guard failed.change.isOfTunnels else {
+                throw NodeError(
+                    failure.code, failed.summary, failure.subject, failure.message,
+                    hint: failure.hint)
+            }
+            note(failed, failure, at: now)
         }
     }
 
@@ -277,7 +300,7 @@ package final class AgentCore {
     private func rollBack(at now: Moment, reason: String) {
         guard let undone = store.unconfirmed?.taken.document else { return }
         let revision = undone.revision
-        superseded = undone.interfaces
+        superseded = undone.desired
         log.warning("rolling back revision \(revision): \(reason)")
         committer = nil
         do { try store.rollBack(at: now, reason: reason) } catch { log.error(error.description) }
@@ -288,14 +311,14 @@ package final class AgentCore {
     func hello() throws(NodeError) -> NodeHello {
         NodeHello(
             version: ProtocolVersion.current, program: program, meshID: identity.meshID,
-            node: identity.node, keys: try keys.publicKeys(),
+            node: identity.node, keys: try keys.publicKeys(), sshKeys: try keys.sshPublicKeys(),
             revision: store.current?.document.revision ?? 0,
             highestRevision: store.highestRevision,
             unconfirmed: store.unconfirmed?.taken.document.revision, rolledBack: store.rolledBack)
     }
 
     func report(at now: Moment) throws(NodeError) -> NodeReport {
-        let wanted = target ?? []
+        let wanted = target ?? .bare
         let observed = try kernel.observe(scope(wanted))
         let drift =
             target == nil

@@ -29,7 +29,7 @@ package struct Removal {
     }
 
     private func scope(_ networks: [IPPrefix]) -> KernelScope {
-        KernelScope(mesh: folders.mesh, interfaces: [], networks: networks, resolved: [:])
+        KernelScope(mesh: folders.mesh, desired: .bare, networks: networks, resolved: [:])
     }
 
     private func removeFromKernel(
@@ -41,7 +41,7 @@ package struct Removal {
             return
         }
         var rest = Differ.plan(
-            mesh: folders.mesh, desired: [], observed: observed, now: now.wall)[...]
+            mesh: folders.mesh, desired: DesiredNode.bare, observed: observed, now: now.wall)[...]
         while !rest.isEmpty {
             let outcome = kernel.apply(Array(rest))
             report.removed += rest.prefix(outcome.done).map { Self.line($0.change) }
@@ -131,6 +131,7 @@ package struct Removal {
             left.append("unknown: \(error)")
         }
         left += lastingHolders()
+        left += kernel.tunnels.leftovers()
         for path in [folders.state, folders.run, folders.unit] where Files.exists(path) {
             left.append("file \(path)")
         }

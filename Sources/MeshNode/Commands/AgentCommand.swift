@@ -26,8 +26,18 @@ enum AgentCommand {
         let lock = try takeLock(folders)
         let bootID = NodeCommands.bootID()
         let keys = NodeKeys(folders, storage)
+        // A node that was enrolled before there were tunnels has none yet.
+        _ = try keys.sshClientKey(0)
+        _ = try keys.sshHostKey(0)
+        let tunnels = TunnelRoom(
+            folders: folders, keys: keys,
+            server: TunnelServer(
+                folders: folders, storage: storage, keys: keys, log: log,
+                program: try NodeCommands.programPath()))
+        Descriptors.raiseLimit()
         let kernel = RealKernel(
-            keys: keys, others: OtherMeshes(folders, storage), bootID: bootID)
+            keys: keys, others: OtherMeshes(folders, storage), tunnels: tunnels,
+            bootID: bootID)
         let monitor: RouteMonitor
         do { monitor = try RouteMonitor() } catch { throw NodeError("watch the kernel", error) }
         let core = AgentCore(
@@ -40,6 +50,7 @@ enum AgentCommand {
             "meshproof \(ProgramVersion.current): agent of \(identity.node) in mesh \(identity.mesh)"
         )
         try server.run()
+        tunnels.close()
         if !core.isEnding { _ = try? Files.remove(folders.socket) }
         _ = consume lock
         return core.isEnding ? SystemdUnit.goneExitCode : 0

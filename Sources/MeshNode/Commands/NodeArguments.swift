@@ -31,6 +31,13 @@ struct NodeArguments {
 
     func has(_ flag: String) -> Bool { flags.contains(flag) }
 
+    func has(anyOf options: [String]) -> Bool { options.contains { values[$0] != nil } }
+
+    /// Whether an option is given, and its value is not `value`.
+    func claims(_ option: String, otherThan value: String) -> Bool {
+        values[option].map { $0 != value } ?? false
+    }
+
     /// The folders of the mesh that `--mesh` names.
     func folders() throws(NodeError) -> NodeFolders {
         let mesh = try value("--mesh")

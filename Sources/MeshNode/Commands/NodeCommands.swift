@@ -8,7 +8,8 @@ import NodeProtocol
 public enum NodeCommands {
     static let usage = """
         meshproof node enroll --mesh NAME --mesh-id HEX --node NODE --controller-key BASE64 \
-        | agent --mesh NAME [--detached] | bridge --mesh NAME | leave --mesh NAME
+        | agent --mesh NAME [--detached] | bridge --mesh NAME | leave --mesh NAME \
+        [--mesh-id HEX --node NODE --controller-key BASE64] [--json]
         """
 
     /// Runs the command that `arguments` begin with, after the word `node`; the exit code comes back.
@@ -27,6 +28,7 @@ public enum NodeCommands {
             case "agent": return try AgentCommand.run(rest)
             case "bridge": return try BridgeCommand.run(rest)
             case "leave": return try LeaveCommand.run(rest)
+            case "tunnel-server": return try TunnelServerCommand.run(rest)
             default:
                 throw NodeError(.usage, "read arguments", "", "no such node command", hint: usage)
             }

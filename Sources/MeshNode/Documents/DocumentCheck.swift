@@ -41,7 +41,7 @@ package struct DocumentCheck: Sendable {
     /// *Throws:* as ``open(_:)``, `staleRevision`, and `invalidDocument`.
     package func admit(
         _ signed: SignedDocument, after highestRevision: UInt64, keys: [Int: PublicKey],
-        presharedKeys: Set<PresharedKeyID>
+        sshKeys: [Int: SSHNodeKeys], presharedKeys: Set<PresharedKeyID>
     ) throws(ProtocolError) -> NodeDocument {
         let document = try open(signed)
         guard document.revision > highestRevision else {
@@ -51,6 +51,7 @@ package struct DocumentCheck: Sendable {
                     + "\(highestRevision) already")
         }
         try checkShape(document)
+        try TunnelCheck(document).checkKeys(sshKeys)
         for interface in document.interfaces {
             guard let key = keys[interface.generation], key == interface.publicKey else {
                 throw invalid(
@@ -101,6 +102,7 @@ package struct DocumentCheck: Sendable {
                 throw invalid("\(interface.name.prefix(15)): \(error.message)")
             }
         }
+        try TunnelCheck(document).run()
     }
 
     private func invalid(_ message: String) -> ProtocolError {

@@ -152,9 +152,9 @@ package final class DocumentStore {
     }
 
     /// What was wanted before what is wanted now; empty where nothing was, or it cannot be read any more.
-    package func previousInterfaces(_ check: DocumentCheck) -> [DesiredInterface] {
-        if unconfirmed != nil { return current?.document.interfaces ?? [] }
-        return (try? taken("previous", check))?.document.interfaces ?? []
+    package func previous(_ check: DocumentCheck) -> DesiredNode {
+        if unconfirmed != nil { return current?.document.desired ?? .bare }
+        return (try? taken("previous", check))?.document.desired ?? .bare
     }
 
     private func finishConfirming(previous: TakenDocument?) throws(NodeError) {

@@ -52,4 +52,16 @@ package struct NodeFolders: Sendable, Equatable {
     package func document(_ name: String) -> String { "\(state)/\(name).json" }
     /// A generation's private key.
     package func key(generation: Int) -> String { "\(keys)/wg-\(generation).key" }
+    /// A generation's SSH key, by which this node's tunnels are let in elsewhere.
+    package func clientKey(generation: Int) -> String { "\(keys)/ssh-client-\(generation).key" }
+    /// A generation's SSH key, by which this node's tunnel server is known.
+    package func hostKey(generation: Int) -> String { "\(keys)/ssh-host-\(generation).key" }
+
+    /// The tunnel server's files. Not below ``run``: the tunnels' user has to reach its own authorized_keys, and nobody
+    /// but root may look into `run`.
+    package var tunnels: String { "\(root)/run/meshproof-tunnels/\(mesh)" }
+    /// The tunnel server's unit where there is systemd.
+    package var tunnelsUnit: String { "\(root)/etc/systemd/system/\(tunnelsUnitName)" }
+    /// That unit's name.
+    package var tunnelsUnitName: String { "meshproof-\(mesh)-tunnels.service" }
 }

@@ -1,7 +1,9 @@
+import LinuxSystem
 package import MeshModel
+import SSHTunnel
 package import Secrets
 
-/// The node's private keys, one a generation, and the preshared keys it was given. None of them leaves the node.
+/// The node's private keys, one of a kind and generation, and the preshared keys it was given. None leaves the node.
 package final class NodeKeys {
     private let folders: NodeFolders
     private let storage: any NodeStorage
@@ -53,11 +55,87 @@ package final class NodeKeys {
         }
     }
 
-    /// Wipes a generation's key.
+    /// Wipes a generation's keys, those for SSH too.
     package func forget(generation: Int) throws(NodeError) {
         known = nil
-        do { try storage.wipe(folders.key(generation: generation)) } catch {
-            throw NodeError("wipe private key", error)
+        for path in [
+            folders.key(generation: generation), folders.clientKey(generation: generation),
+            folders.hostKey(generation: generation),
+        ] {
+            do { try storage.wipe(path) } catch { throw NodeError("wipe private key", error) }
+        }
+    }
+
+    /// The public half of the key that this node's tunnels show, which is made if there is none.
+    package func sshClientKey(_ generation: Int) throws(NodeError) -> PublicKey {
+        try prepareSSH(generation, folders.clientKey)
+    }
+
+    /// The public half of the key that this node's tunnel server has, which is made if there is none.
+    package func sshHostKey(_ generation: Int) throws(NodeError) -> PublicKey {
+        try prepareSSH(generation, folders.hostKey)
+    }
+
+    /// The public half of each client key there is.
+    package func sshClientKeys() throws(NodeError) -> [Int: PublicKey] {
+        try sshKeys(folders.clientKey)
+    }
+
+    /// The public half of each host key there is.
+    package func sshHostKeys() throws(NodeError) -> [Int: PublicKey] {
+        try sshKeys(folders.hostKey)
+    }
+
+    /// The public halves of each pair of SSH keys that is whole.
+    package func sshPublicKeys() throws(NodeError) -> [Int: SSHNodeKeys] {
+        let hosts = try sshHostKeys()
+        var pairs: [Int: SSHNodeKeys] = [:]
+        for (generation, client) in try sshClientKeys() {
+            pairs[generation] = hosts[generation].map { SSHNodeKeys(client: client, host: $0) }
+        }
+        return pairs
+    }
+
+    private func sshKeys(_ path: (Int) -> String) throws(NodeError) -> [Int: PublicKey] {
+        var keys: [Int: PublicKey] = [:]
+        for generation in 0...9 {
+            do { keys[generation] = try SSHKeyPair.publicKey(ofFile: path(generation)) } catch {
+                throw NodeError("read SSH key", error)
+            }
+        }
+        return keys
+    }
+
+    private func prepareSSH(
+        _ generation: Int, _ path: (Int) -> String
+    ) throws(NodeError) -> PublicKey {
+        guard (0...9).contains(generation) else {
+            throw NodeError(.usage, "make SSH key", "", "generation \(generation) is not in 0...9")
+        }
+        let file = path(generation)
+        let made: Swift.Result<PublicKey, NodeError>
+        do throws(SSHKeyError) {
+            if let there = try SSHKeyPair.publicKey(ofFile: file) { return there }
+            made = try SSHKeyPair.generate { (bytes, key) throws(NodeError) in
+                try keepRaw(bytes, file)
+                return key
+            }
+        } catch {
+            throw NodeError("make SSH key", error)
+        }
+        return try made.get()
+    }
+
+    private func keepRaw(_ bytes: UnsafeRawBufferPointer, _ file: String) throws(NodeError) {
+        do {
+            let secret = try SecretBytes(count: bytes.count) { $0.copyMemory(from: bytes) }
+            try storage.writeRaw(secret, to: file)
+        } catch let error as SecretsError {
+            throw NodeError("keep SSH key", error)
+        } catch let error as SystemError {
+            throw NodeError("keep SSH key", error)
+        } catch {
+            throw NodeError(.storage, "keep SSH key", file, "\(error)")
         }
     }
 

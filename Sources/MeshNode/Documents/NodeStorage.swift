@@ -19,6 +19,8 @@ package protocol NodeStorage: AnyObject {
     func readSecret(_ path: String) throws(SecretsError) -> SecretBytes?
     /// Replaces a secret's file.
     func writeSecret(_ secret: SecretBytes, to path: String) throws(SecretsError)
+    /// Replaces a file with a secret's bytes as they are, readable by root only.
+    func writeRaw(_ secret: SecretBytes, to path: String) throws(SystemError)
 }
 
 /// The file system.
@@ -58,5 +60,12 @@ package final class FileStorage: NodeStorage {
                 hint: "make room, or mend the folder's permissions")
         }
         try SecretFiles.write(secret, to: path)
+    }
+
+    package func writeRaw(_ secret: SecretBytes, to path: String) throws(SystemError) {
+        try Files.makeFolder(Files.folder(of: path))
+        try secret.withBytes { (bytes) throws(SystemError) in
+            try Files.replace(path, withRaw: bytes)
+        }
     }
 }

@@ -4,8 +4,8 @@ package import MeshModel
 package struct KernelScope {
     /// The mesh's name.
     package var mesh: String
-    /// The interfaces that a document wants; the derived MTUs are for these.
-    package var interfaces: [DesiredInterface]
+    /// What a document wants; derived MTUs and the differences of a tunnel server are told against it.
+    package var desired: DesiredNode
     /// The mesh's networks, of all documents at hand.
     package var networks: [IPPrefix]
     /// Endpoint names that were resolved, as `host:port`.
@@ -13,11 +13,11 @@ package struct KernelScope {
 
     /// Gathers the parts.
     package init(
-        mesh: String, interfaces: [DesiredInterface], networks: [IPPrefix],
+        mesh: String, desired: DesiredNode, networks: [IPPrefix],
         resolved: [String: SocketEndpoint]
     ) {
         self.mesh = mesh
-        self.interfaces = interfaces
+        self.desired = desired
         self.networks = networks
         self.resolved = resolved
     }
@@ -49,4 +49,6 @@ package protocol NodeKernel: AnyObject {
     func forgetUnderlay()
     /// Processes that hold an interface of the mesh, a line each.
     func holders(mesh: String) -> [String]
+    /// The node's tunnels.
+    var tunnels: any NodeTunnels { get }
 }

@@ -8,10 +8,13 @@ import WireGuard
 ///
 /// Ours are the links whose name is the mesh's, the unicast routes by those links, and the `unreachable` routes
 /// with our protocol number within the mesh's networks. *Privilege:* CAP_NET_ADMIN.
+///
+/// Tunnels are not the kernel's, but are looked at and changed with all else; ``NodeTunnels`` does so.
 package final class RealKernel: NodeKernel {
     let routes = RouteSocket()
     private let keys: NodeKeys
     private let others: OtherMeshes
+    package let tunnels: any NodeTunnels
     private let bootID: String
     private var underlay = UnderlayMTU()
     /// Kept to tell whether a change of allowed IPs only adds.
@@ -24,9 +27,12 @@ package final class RealKernel: NodeKernel {
     private static let handMade: [UInt8] = [3, 4]
 
     /// The kernel, with the keys that devices are given.
-    package init(keys: NodeKeys, others: OtherMeshes, bootID: String) {
+    package init(
+        keys: NodeKeys, others: OtherMeshes, tunnels: any NodeTunnels, bootID: String
+    ) {
         self.keys = keys
         self.others = others
+        self.tunnels = tunnels
         self.bootID = bootID
     }
 
@@ -50,10 +56,11 @@ package final class RealKernel: NodeKernel {
         var observed = ObservedNode(
             bootID: bootID, observedAt: Clocks.wall(), interfaces: interfaces,
             routes: try ourRoutes(scope, links), resolved: scope.resolved)
-        for interface in scope.interfaces {
+        for interface in scope.desired.interfaces {
             observed.derivedMTU[interface.name] = underlay.mtu(
                 for: interface, resolved: scope.resolved, links: links, routes: routes)
         }
+        (observed.tunnels, observed.tunnelServer) = tunnels.observe(scope.desired)
         last = observed
         return observed
     }
@@ -186,6 +193,8 @@ package final class RealKernel: NodeKernel {
             }
         case .setRoute(let route): try setRoute(route)
         case .removeRoute(let route): try removeRoute(route)
+        case .setTunnelServer, .removeTunnelServer, .openTunnel, .changeTunnel, .closeTunnel:
+            try tunnels.apply(change)
         case .addPeer, .updatePeer, .removePeer: break
         case .installBinary, .enroll, .startAgent: break
         }

@@ -25,6 +25,11 @@ final class EntranceSet {
     /// Whether applications cannot come in where they should.
     var isBlocked: Bool { entrances.contains { !$0.isListening && isNeeded($0) } }
 
+    /// What is wrong with each of those.
+    var problems: [TunnelProblem] {
+        entrances.filter { !$0.isListening && isNeeded($0) }.compactMap(\.problem)
+    }
+
     /// When to ``look(now:)`` again.
     var deadline: Double {
         min(isComplete ? .infinity : nextOpening, pausedUntil ?? .infinity)

@@ -34,6 +34,7 @@ final class TunnelLoop {
     private var nextDial = 0.0
     private var madeAt = 0.0
     private var drainTime = 0.0
+    private var sessionTrouble: TunnelProblem?
     private var isRefused = false
     private var hasStood = false
     private var stopAt: Double?
@@ -318,6 +319,7 @@ final class TunnelLoop {
         let pause = backoff.next(
             isLasting: failure.isLasting, chance: Double.random(in: 0...1))
         nextDial = Clocks.monotonic() + pause
+        sessionTrouble = failure.problem
         board.post { $0.lastError = failure.problem }
         publish()
     }
@@ -376,8 +378,10 @@ final class TunnelLoop {
         } else {
             state = isRefused ? .refused : .connecting
         }
+        if current != nil && isCurrentRight { sessionTrouble = nil }
         let listening = entrances.listening
         let problem = entrances.takeProblem()
+        let problems = entrances.problems + [sessionTrouble].compactMap(\.self)
         board.post { observed in
             if let problem { observed.lastError = problem }
             observed.tunnel = tunnel
@@ -385,6 +389,7 @@ final class TunnelLoop {
             observed.state = state
             observed.listening = listening
             observed.algorithms = current?.algorithms
+            observed.problems = problems
         }
     }
 }

@@ -15,7 +15,7 @@ struct EdgeChecks {
     func run() {
         for edge in draft.paths.flatMap(\.edges) where parties(edge) { transport(edge) }
         repeated()
-        tunnelEntrances()
+        TunnelChecks(draft, names, sink).run()
         clearWaysIn()
     }
 
@@ -129,48 +129,6 @@ struct EdgeChecks {
                 }
             }
         }
-    }
-
-    /// Two tunnels of one node cannot begin at the same port or socket.
-    private func tunnelEntrances() {
-        struct Entrance: Hashable {
-            var node: String
-            var option: String
-            var value: String
-        }
-        let listeners = loopbackListeners()
-        var first: [Entrance: DraftEdge] = [:]
-        for edge in draft.paths.flatMap(\.edges) where edge.via?.value == .ssh {
-            guard let node = names.owner(edge.from.value)?.name.value else { continue }
-            for option in ["local_port", "local_socket"] {
-                guard let value = edge.options[option] else { continue }
-                let entrance = Entrance(node: node, option: option, value: value.value)
-                if let other = first[entrance], other.id != edge.id {
-                    sink.error(
-                        "\(option) \(value.value) on `\(node)` is already the entrance of \(other.id)",
-                        at: value.mark, fix: "choose another")
-                }
-                first[entrance] = first[entrance] ?? edge
-                if option == "local_port", let service = listeners["\(node) \(value.value)"] {
-                    sink.error(
-                        "local_port \(value.value) on `\(node)` is the port of"
-                            + " `\(service.name.value)`", at: value.mark, fix: "choose another")
-                }
-            }
-        }
-    }
-
-    /// Services that take a port of their node's loopback, by `node port`.
-    private func loopbackListeners() -> [String: DraftService] {
-        var listeners: [String: DraftService] = [:]
-        for service in draft.services {
-            guard let node = service.node?.value, let port = service.effectivePort else { continue }
-            let bind = service.bind?.value ?? .any
-            if bind == .any || bind.isWithinHost && !bind.isUnix {
-                listeners["\(node) \(port)"] = service
-            }
-        }
-        return listeners
     }
 
     /// A service that is only ever reached by tunnel or locally has no business on other addresses.

@@ -17,6 +17,7 @@ struct DraftMesh {
     var name: Marked<String>?
     var networks: [Marked<IPPrefix>] = []
     var port: Marked<UInt16>?
+    var tunnelPort: Marked<UInt16>?
     var peering: Marked<Mesh.Peering>?
     var keepalive: Marked<UInt16>?
     var mtu: Marked<Int>?
@@ -95,8 +96,9 @@ extension Draft {
         return Topology(
             mesh: Mesh(
                 name: name.value, networks: mesh.networks.map(\.value),
-                port: mesh.port?.value ?? 51820, peering: mesh.peering?.value ?? .paths,
-                keepalive: mesh.keepalive?.value, mtu: mesh.mtu?.value,
+                port: mesh.port?.value ?? 51820, tunnelPort: mesh.tunnelPort?.value,
+                peering: mesh.peering?.value ?? .paths, keepalive: mesh.keepalive?.value,
+                mtu: mesh.mtu?.value,
                 guardEnabled: mesh.guardEnabled?.value ?? true),
             nodes: nodes.map(\.node),
             services: services.map(\.service),

@@ -9,7 +9,9 @@ struct MeshReader {
 
     func mesh(_ node: YAMLNode) -> DraftMesh {
         var mesh = DraftMesh(mark: node.mark)
-        let keys = ["name", "network", "port", "peering", "keepalive", "mtu", "guard"]
+        let keys = [
+            "name", "network", "port", "tunnel_port", "peering", "keepalive", "mtu", "guard",
+        ]
         guard let fields = Fields(node, of: "`mesh`", keys: keys, read) else { return mesh }
         if let value = fields["name"] {
             mesh.name = name(value)
@@ -34,6 +36,7 @@ struct MeshReader {
         }
         // The next generation of keys listens on port + 1.
         mesh.port = fields["port"].flatMap { read.port($0, highest: 65534) }
+        mesh.tunnelPort = fields["tunnel_port"].flatMap { read.port($0) }
         mesh.peering = fields["peering"].flatMap(peering)
         mesh.keepalive = fields["keepalive"].flatMap {
             guard let seconds = read.integer($0, "a number of seconds", 1...3600) else {

@@ -15,6 +15,8 @@ final class LabMesh {
     let mesh: String
     let folder: String
     private(set) var hosts: [Host]
+    /// The topology that names every host there is.
+    private var hostsPath: String
 
     /// Writes the topology and builds the hosts.
     ///
@@ -26,6 +28,7 @@ final class LabMesh {
     ) throws {
         self.mesh = mesh
         folder = "/tmp/meshproof-test-\(mesh)-\(getpid())"
+        hostsPath = "\(folder)/topology.yaml"
         hosts = names.enumerated().map { Host(name: $1, address: "198.51.100.\(11 + $0)") }
         try Files.makeFolder(folder)
         try write(overlay: overlay, tail: tail)
@@ -79,6 +82,14 @@ final class LabMesh {
         try Files.replace(topologyPath, with: (text + "\n" + tail).utf8, mode: 0o644)
     }
 
+    /// Takes a node out of the topology; its host stays, and can still be entered.
+    func drop(_ name: String) throws {
+        hostsPath = "\(folder)/hosts.yaml"
+        try Files.replace(hostsPath, with: try Files.read(topologyPath), mode: 0o644)
+        hosts.removeAll { $0.name == name }
+        try write()
+    }
+
     /// Runs this program on the test's topology.
     func meshproof(_ arguments: String..., timeout: Double = 240) throws -> CommandResult {
         try Child.run(command(arguments), timeout: timeout)
@@ -100,14 +111,14 @@ final class LabMesh {
     /// Runs a command on a host of the lab, with all its namespaces.
     func on(_ host: String, _ arguments: String..., timeout: Double = 60) throws -> CommandResult {
         try Child.run(
-            [Self.program, "lab", "exec", "-t", topologyPath, host, "--"] + arguments,
+            [Self.program, "lab", "exec", "-t", hostsPath, host, "--"] + arguments,
             timeout: timeout)
     }
 
     /// Runs a shell script on a host, with something on its standard input.
     func on(_ host: String, input: String, _ script: String) throws -> CommandResult {
         try Child.run(
-            [Self.program, "lab", "exec", "-t", topologyPath, host, "--", "sh", "-c", script],
+            [Self.program, "lab", "exec", "-t", hostsPath, host, "--", "sh", "-c", script],
             input: Array(input.utf8))
     }
 
