@@ -100,7 +100,8 @@ struct ServerTests {
         let silent = try agent.exchange(try LiveAgent.frame(.observe) + LiveAgent.hello, answers: 2)
         #expect(silent.map(\.refusal) == [.version])
         let foreign = try agent.exchange(
-            try LiveAgent.frame(.hello(version: 2)) + LiveAgent.frame(.observe), answers: 2)
+            try LiveAgent.frame(.hello(version: ProtocolVersion.current + 1))
+                + LiveAgent.frame(.observe), answers: 2)
         #expect(foreign.map(\.refusal) == [.version])
         try agent.end()
     }
