@@ -26,10 +26,11 @@ package enum SystemdUnit {
         SuccessExitStatus=\(goneExitCode)
         WatchdogSec=120
         TimeoutStopSec=20
-        # Within the sandbox these two are mounts, which cannot be removed; when the last mesh has gone they are empty.
-        ExecStopPost=-+/bin/rmdir --ignore-fail-on-non-empty /run/meshproof /var/lib/meshproof
-        # After `down`, and not before the agent has ended: it would lose these very settings while it runs.
-        ExecStopPost=-+/bin/sh -c '[ -e /etc/systemd/system/meshproof-\(mesh).service ] || systemctl --no-block daemon-reload'
+        # After `down`, and not before the agent has ended, which would lose these very settings while it runs. Outside
+        # of the unit, in which the two folders are mounts; with the last mesh they are empty.
+        ExecStopPost=-+/bin/sh -c '[ -e /etc/systemd/system/meshproof-\(mesh).service ] || \
+        systemd-run --quiet --collect --no-block /bin/sh -c "systemctl daemon-reload; \
+        rmdir --ignore-fail-on-non-empty /run/meshproof /var/lib/meshproof"'
         # A backtrace prints memory, and memory holds keys.
         Environment=SWIFT_BACKTRACE=enable=no
         LimitCORE=0
