@@ -41,6 +41,7 @@ let package = Package(
         // Adapters: each talks to one thing outside.
         module("Netlink", ["CMnl", "CLinux", "LinuxSystem", "MeshModel"]),
         module("WireGuard", ["Netlink", "CSodium", "CLinux", "LinuxSystem", "MeshModel"]),
+        module("PacketFilter", ["MeshModel"]),
         module("Secrets", ["CSodium", "LinuxSystem", "MeshModel"]),
         module("TopologyFile", ["CYAML", "MeshModel"]),
         module("StateStore", ["CSQLite", "LinuxSystem", "MeshModel"]),
@@ -51,9 +52,8 @@ let package = Package(
         module(
             "MeshNode",
             [
-                "Netlink", "WireGuard", "Secrets", "SSHTunnel", "NodeProtocol", "CLinux",
-                "LinuxSystem",
-                "MeshModel",
+                "Netlink", "WireGuard", "PacketFilter", "Secrets", "SSHTunnel", "NodeProtocol",
+                "CLinux", "LinuxSystem", "MeshModel",
             ]),
         module(
             "MeshController",
@@ -85,6 +85,7 @@ let package = Package(
         tests("LinuxSystemTests", ["LinuxSystem"]),
         tests("NetlinkTests", ["Netlink", "LinuxSystem", "MeshModel"]),
         tests("WireGuardTests", ["WireGuard", "Netlink", "LinuxSystem", "MeshModel"]),
+        tests("PacketFilterTests", ["PacketFilter", "LinuxSystem", "MeshModel"]),
         tests("SecretsTests", ["Secrets", "LinuxSystem", "MeshModel"]),
         tests("TopologyFileTests", ["TopologyFile", "MeshModel"]),
         tests("StateStoreTests", ["StateStore", "LinuxSystem", "MeshModel"]),
@@ -109,8 +110,8 @@ let package = Package(
         tests(
             "LabTests",
             [
-                "MeshLab", "MeshController", "Netlink", "WireGuard", "Secrets", "SSHTunnel",
-                "NodeProtocol", "TopologyFile", "CLinux",
+                "MeshLab", "MeshController", "Netlink", "WireGuard", "PacketFilter", "Secrets",
+                "SSHTunnel", "NodeProtocol", "TopologyFile", "CLinux",
                 "LinuxSystem", "MeshModel",
             ]),
     ]
