@@ -76,8 +76,8 @@ let package = Package(
         .executableTarget(
             name: "meshproof-bench",
             dependencies: [
-                "MeshModel", "TopologyFile", "Netlink", "WireGuard", "Secrets", "LinuxSystem",
-                "CLinux",
+                "MeshModel", "TopologyFile", "Netlink", "WireGuard", "Secrets", "SSHTunnel",
+                "LinuxSystem", "CLinux",
             ],
             swiftSettings: settings),
 

@@ -36,6 +36,10 @@ enum BenchOutput {
                    meshproof-bench topology NODES
                    meshproof-bench wireguard generate PEERS [changed]
                    meshproof-bench wireguard set|sync INTERFACE FILE
+                   meshproof-bench tunnel forward SERVER USER IDENTITY ENTRANCE TARGET HOSTKEY-FILE
+                   meshproof-bench tunnel serve ADDRESS
+                   meshproof-bench tunnel up|down ADDRESS BYTES STREAMS
+                   meshproof-bench tunnel rtt|hold ADDRESS COUNT
 
             """
         try? IO.writeAll(2, Array(text.utf8))

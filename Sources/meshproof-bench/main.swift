@@ -5,6 +5,7 @@ switch arguments.first {
 case "resolve": code = ResolveBench.run(Array(arguments.dropFirst()))
 case "topology": code = ResolveBench.printTopology(Array(arguments.dropFirst()))
 case "wireguard": code = WireGuardBench.run(Array(arguments.dropFirst()))
+case "tunnel": code = TunnelBench.run(Array(arguments.dropFirst()))
 default: code = BenchOutput.usage()
 }
 BenchOutput.exit(code)

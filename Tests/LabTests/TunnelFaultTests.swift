@@ -2,6 +2,7 @@ import Glibc
 import LinuxSystem
 import MeshController
 import MeshModel
+import NodeProtocol
 import Testing
 
 @Suite(

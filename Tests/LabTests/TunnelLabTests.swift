@@ -2,6 +2,7 @@ import Glibc
 import LinuxSystem
 import MeshController
 import MeshModel
+import NodeProtocol
 import Testing
 
 @Suite(
@@ -103,8 +104,9 @@ struct TunnelLabTests {
         // The mesh itself stands all the same.
         #expect(report.nodes.allSatisfy { $0.state == .changed })
         #expect(report.tunnels.map(\.state) == [.blocked])
-        #expect(report.tunnels[0].problems.map(\.code) == [.entranceTaken])
-        #expect(report.tunnels[0].problems.first?.message.contains("7000") == true)
+        let problem = try #require(report.tunnels[0].problems.first)
+        #expect(problem.code == .entranceTaken)
+        #expect(problem.message.contains("7000") && problem.message.contains("python"))
         squatter.end()
         #expect(try LabMesh.wait(30) { try lab.status().report.tunnels.first?.state == .up })
 
@@ -114,37 +116,59 @@ struct TunnelLabTests {
         let met = try lab.status().report.tunnels.first?.observed?.lastError
         #expect(met == nil || met?.code == .targetRefused)
 
-        // Another host key: refused, with both fingerprints.
-        let keys = "/var/lib/meshproof/ttfind/keys"
-        try #require(try lab.on(
+        // Somebody else's sshd in the server's place: refused, with both fingerprints, and told at its own end too.
+        let server = try #require(try Self.server(lab)?.process)
+        let impostor = try lab.on(
             "bee", "sh", "-c",
-            """
-            set -e; cd \(keys); rm -f ssh-host-0.key
-            ssh-keygen -q -t ed25519 -N '' -f ssh-host-0.key; rm ssh-host-0.key.pub
-            pkill -f meshproof-tunnels
-            """
-        ).status.isSuccess)
+            "set -e; cd /run; ssh-keygen -q -t ed25519 -N '' -f impostor; kill \(server);"
+                + " while ss -Hltn | grep -q :51822; do sleep 0.1; done; pkill -u mp-ttfind || true;"
+                + " /usr/sbin/sshd -f /dev/null -h /run/impostor -p 51822 -o PidFile=/run/impostor.pid")
+        #expect(impostor.status.isSuccess, "\(impostor.errorText)")
         #expect(
-            try LabMesh.wait(60) {
-                let tunnel = try lab.status().report.tunnels.first
-                return tunnel?.problems.contains { $0.code == .hostKey || $0.code == .notListening }
-                    == true
+            try LabMesh.wait(40) {
+                let codes = try lab.status().report.tunnels.first?.problems.map(\.code) ?? []
+                return codes.contains(.hostKey) && codes.contains(.serverPortTaken)
             })
+        let change = try lab.status().report.tunnels.first?.problems.first { $0.code == .hostKey }
+        let message = try #require(change?.message)
+        #expect(message.split(separator: "SHA256:").count == 3, "\(message)")
+        #expect(try lab.status().status == .code(2))
+        #expect(
+            try lab.on("bee", "sh", "-c", "kill $(cat /run/impostor.pid)").status.isSuccess)
+        #expect(try LabMesh.wait(60) { try lab.status().status == .code(0) })
+
+        // A host key that is another on the node's own disk is not run with; the next up makes it known.
+        let second = try #require(try Self.server(lab)?.process)
+        let changed = try lab.on(
+            "bee", "sh", "-c",
+            "set -e; cd /var/lib/meshproof/ttfind/keys; rm ssh-host-0.key;"
+                + " ssh-keygen -q -t ed25519 -N '' -f ssh-host-0.key; rm ssh-host-0.key.pub;"
+                + " kill \(second); pkill -u mp-ttfind || true")
+        #expect(changed.status.isSuccess, "\(changed.errorText)")
+        #expect(
+            try LabMesh.wait(40) {
+                try lab.status().report.tunnels.first?.problems.contains {
+                    $0.code == .serverFailed
+                } == true
+            })
+        // The next up takes the node's new key for its own, on both ends.
+        #expect(try lab.up().tunnels.map(\.state) == [.up])
+    }
+
+    private static func server(_ lab: LabMesh) throws -> ObservedTunnelServer? {
+        try lab.status().report.nodes.first { $0.node == "bee" }?.report?.observed.tunnelServer
     }
 
     @Test("and what is done to its server by hand is mended: killed, or its grants edited")
     func drift() throws {
         let lab = try LabMesh("ttdrift", hosts: ["ant", "bee"], tail: Self.tail())
         try lab.up()
-        let pid = try #require(
-            try lab.status().report.nodes.first { $0.node == "bee" }?.report?.observed
-                .tunnelServer?.process)
+        let pid = try #require(try Self.server(lab)?.process)
         try #require(try lab.on("bee", "kill", "-9", "\(pid)").status.isSuccess)
         #expect(
             try LabMesh.wait(30) {
-                let server = try lab.status().report.nodes.first { $0.node == "bee" }?.report?
-                    .observed.tunnelServer
-                return server?.process != nil && server?.process != pid
+                let now = try Self.server(lab)?.process
+                return now != nil && now != pid
             })
         let listing = try lab.on(
             "bee", "find", "/run/meshproof-tunnels", "-name", "*authorized*", "-type", "f"

@@ -185,17 +185,16 @@ final class TestService: Sendable {
     }
 
     let end: TunnelEnd
-    private let listener: Descriptor
+    private let listener: Mutex<Descriptor?>
     private let worker: Worker
-    private let isStopped = Atomic<Bool>(false)
 
     init(_ kind: Kind, unixPath: String? = nil) throws {
         let family = unixPath == nil ? AF_INET : AF_UNIX
-        listener = Descriptor(
+        let socket = Descriptor(
             owning: try check("socket") {
-                socket(family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+                Glibc.socket(family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
             })
-        let number = listener.number
+        let number = socket.number
         if let unixPath {
             let name = TestName(path: unixPath)
             try check("bind", unixPath) { name.with { bind(number, $0, $1) } }
@@ -212,14 +211,16 @@ final class TestService: Sendable {
                 _ = try? Worker("service", stackBytes: 256 << 10) { serve(socket, kind) }
             }
         }
+        listener = Mutex(.some(socket))
     }
 
+    /// Listens no more; what is open goes on.
     func stop() {
-        if isStopped.exchange(true, ordering: .relaxed) { return }
-        shutdown(listener.number, Int32(SHUT_RDWR))
-        // Unix listeners do not wake for a shutdown everywhere: one more caller does.
-        if case .unix(let path) = end { _ = try? TestSocket(path: path) }
-        worker.join()
+        listener.withLock { listener in
+            if let number = listener?.number { shutdown(number, Int32(SHUT_RDWR)) }
+            worker.join()
+            listener = nil
+        }
     }
 }
 

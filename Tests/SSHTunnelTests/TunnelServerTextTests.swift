@@ -74,18 +74,20 @@ struct TunnelServerTextTests {
                     try #require(IPAddress("2001:db8::7")), try #require(IPAddress("192.0.2.7")),
                 ]),
             TunnelGrant(
-                node: "gpu", key: try key(2), targets: [.unix("/run/a b/100%.sock")], sources: []),
+                node: "gpu", key: try key(2), targets: [.unix("/run/a/b.sock")], sources: []),
+            TunnelGrant(node: "phone", key: try key(3), targets: [], sources: []),
         ]
         // The key: two strings with their lengths, `ssh-ed25519` and 32 bytes.
         let first = "AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"
         let second = "AAAAC3NzaC1lZDI1NTE5AAAAIAICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC"
+        let third = "AAAAC3NzaC1lZDI1NTE5AAAAIAMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD"
         #expect(
             TunnelServerText.authorizedKeys(grants, mesh: "home") == """
                 # Who may open tunnels to this node in the mesh home, made by meshproof.
                 restrict,port-forwarding,permitopen="127.0.0.1:5432",permitopen="[::1]:8443",\
                 from="192.0.2.7,2001:db8::7" ssh-ed25519 \(first) edge
-                restrict,port-forwarding,permitopen="nowhere.invalid:1" ssh-ed25519 \(second) gpu \
-                unix:/run/a%20b/100%25.sock
+                restrict,port-forwarding,permitopen="[/run/a/b.sock]:*" ssh-ed25519 \(second) gpu
+                restrict,port-forwarding,permitopen="nowhere.invalid:1" ssh-ed25519 \(third) phone
 
                 """)
     }
@@ -108,7 +110,7 @@ struct TunnelServerTextTests {
         let lines = GrantLine.lines(of: [
             TunnelGrant(
                 node: "edge", key: try key(1),
-                targets: [try tcp("[::1]:80"), .unix("/run/x/ü\n\"y")],
+                targets: [try tcp("[::1]:80"), .unix("/run/x/.s.PGSQL.5432")],
                 sources: [try #require(IPAddress("192.0.2.7"))]),
             TunnelGrant(node: "", key: try key(2), targets: [], sources: []),
         ])
@@ -119,10 +121,25 @@ struct TunnelServerTextTests {
             "", "ssh-ed25519 AAAA edge", good.replacing("restrict,", with: ""),
             good.replacing("restrict", with: "pty,restrict"), good.replacing(":80", with: ":*"),
             good.replacing("ssh-ed25519", with: "ssh-rsa"), good + " command",
-            good.replacing("192.0.2.7", with: "*"), good.replacing("%0A", with: "%0"),
+            good.replacing("192.0.2.7", with: "*"), good.replacing("/x/", with: "/../"),
         ] {
             #expect(GrantLine(bad) == nil, "\(bad)")
         }
+    }
+
+    @Test(
+        "A path that could mean something else is not granted",
+        arguments: [
+            "", "/", "/s", "run/x/s", "/run//s", "/run/../s", "/run/x/", "/run/x/a b", "/run/x/\"",
+            "/run/x/a]:*", "/run/x/*", "/run/x/a,b", "/run/x/\n", "/run/x/ü",
+            "/run/" + String(repeating: "x", count: 103),
+        ])
+    func paths(_ path: String) throws {
+        #expect(!GrantLine.isSocketPath(path))
+        let line = GrantLine.lines(of: [
+            TunnelGrant(node: "edge", key: try key(1), targets: [.unix(path)], sources: [])
+        ])[0]
+        #expect(line.sockets.isEmpty)
     }
 
     @Test("A name cannot end the line or begin another word")

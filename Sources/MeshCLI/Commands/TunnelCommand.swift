@@ -136,7 +136,7 @@ struct TunnelView {
         }
         var counts = ["\(Human.count(Int(clamping: observed.accepted), "connection")) so far"]
         if observed.reconnects > 0 { counts.append("reconnected \(observed.reconnects) times") }
-        if tunnel.state == .up, let error = observed.lastError {
+        if tunnel.state == .up, let error = observed.lastError, error.at > observed.since {
             counts.append("last trouble: \(error.message)")
         }
         output.hang("    ", style.dim(counts.joined(separator: "; ")))

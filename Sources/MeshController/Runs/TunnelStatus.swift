@@ -62,8 +62,7 @@ public struct TunnelStatus: Codable, Sendable, Equatable {
         case nil: state = near == nil ? .unknown : .missing
         }
         if let near, let observed { age = max(0, near.observed.observedAt - observed.since) }
-        problems = []
-        if state != .up, let problem = observed?.lastError { problems.append(problem) }
+        problems = observed?.problems ?? []
         if state != .up, let problem = far?.observed.tunnelServer?.problem {
             problems.append(problem)
         }

@@ -20,6 +20,8 @@ public struct ObservedTunnel: Codable, Sendable, Equatable {
     public var received: UInt64
     /// How often the session was made anew after it had stood.
     public var reconnects: Int
+    /// What is wrong now: entrances that cannot be had, then why there is no session.
+    public var problems: [TunnelProblem]
     /// The last thing that went wrong, kept after it is over.
     public var lastError: TunnelProblem?
 
@@ -40,7 +42,7 @@ public struct ObservedTunnel: Codable, Sendable, Equatable {
         tunnel: DesiredTunnel, state: State, since: Double, listening: [TunnelEnd] = [],
         algorithms: TunnelAlgorithms? = nil, connections: Int = 0, accepted: UInt64 = 0,
         sent: UInt64 = 0, received: UInt64 = 0, reconnects: Int = 0,
-        lastError: TunnelProblem? = nil
+        problems: [TunnelProblem] = [], lastError: TunnelProblem? = nil
     ) {
         self.tunnel = tunnel
         self.state = state
@@ -52,6 +54,7 @@ public struct ObservedTunnel: Codable, Sendable, Equatable {
         self.sent = sent
         self.received = received
         self.reconnects = reconnects
+        self.problems = problems
         self.lastError = lastError
     }
 }

@@ -23,7 +23,7 @@ struct TunnelWatch {
             // A first connect is no news; a loss is.
             case .connecting where before == nil: break
             case .connecting, .refused, .blocked:
-                let why = tunnel.lastError.map { ": \($0.message); \($0.fix)" } ?? ""
+                let why = tunnel.problems.first.map { ": \($0.message); \($0.fix)" } ?? ""
                 lines.append(
                     Line(text: "tunnel \(edge) is \(tunnel.state.rawValue)\(why)", isGood: false))
             }

@@ -4,9 +4,9 @@ import MeshModel
 
 /// The folder that tunnel sessions are shut into, and in it the folders of the unix sockets that are granted.
 ///
-/// sshd's permitopen says nothing about unix sockets. What a session cannot name it cannot reach, and it can name only
-/// what is mounted here. A socket's folder is mounted and not the socket itself, which a service makes anew when it
-/// starts: so the folder's other sockets can be reached too, and by every key of the server.
+/// What a session cannot name it cannot reach, and it can name only what is mounted here; what of that its key may reach
+/// is permitopen's to say. A socket's folder is mounted and not the socket itself, which a service makes anew when it
+/// starts.
 ///
 /// *Source:* mount(2), umount2(2), proc_pid_mountinfo(5). *Privilege:* CAP_SYS_ADMIN where there are sockets.
 struct TunnelJail {
@@ -25,14 +25,6 @@ struct TunnelJail {
         }.sorted()
     }
 
-    /// Whether a socket's path is one that can be granted.
-    static func isPath(_ path: String) -> Bool {
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-        return path.hasPrefix("/") && parts.count > 2 && path.utf8.count < 108
-            && !parts.dropFirst().contains { $0.isEmpty || $0 == "." || $0 == ".." }
-            && path.utf8.allSatisfy { $0 >= 32 && $0 != 127 }
-    }
-
     /// Makes the jail, and mounts in it what is not yet.
     func add(_ wanted: [String]) throws(TunnelServerFailure) {
         do throws(SystemError) {
@@ -43,7 +35,9 @@ struct TunnelJail {
         for folder in missing(wanted) {
             let place = folders.tunnelJail + folder
             // One that was removed and made anew since it was mounted.
-            if mounted().contains(folder) { _ = try removeOthers(than: wanted.filter { $0 != folder }) }
+            if mounted().contains(folder) {
+                _ = try removeOthers(than: wanted.filter { $0 != folder })
+            }
             do throws(SystemError) {
                 try Files.makeFolder(place, mode: 0o755)
                 try check("mount", place) { mount(folder, place, nil, UInt(MS_BIND), nil) }

@@ -28,7 +28,8 @@ struct TunnelListener {
     /// The process that listens, or nil.
     func process() -> Int32? {
         let text = (try? Files.read(folders.tunnelPID, limit: 32)) ?? []
-        if let pid = Int32(String(decoding: text.prefix { $0 > 32 }, as: UTF8.self)), isListener(pid)
+        if let pid = Int32(String(decoding: text.prefix { $0 > 32 }, as: UTF8.self)),
+            isListener(pid)
         {
             return pid
         }
@@ -196,7 +197,8 @@ struct TunnelListener {
             var on: Int32 = 1
             // What is no TCP socket says no.
             _ = setsockopt(
-                socket.number, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+                socket.number, Int32(IPPROTO_TCP), TCP_NODELAY, &on,
+                socklen_t(MemoryLayout<Int32>.size))
         }
     }
 

@@ -58,7 +58,7 @@ struct TunnelServerWork {
             case .tcp(let endpoint):
                 if endpoint.port == 0 { throw refuse("a target without a port") }
             case .unix(let path):
-                if !TunnelJail.isPath(path) { throw refuse("a socket's path") }
+                if !GrantLine.isSocketPath(path) { throw refuse("a socket's path") }
             }
         }
     }
@@ -140,7 +140,8 @@ struct TunnelServerWork {
     /// then one whose key cannot be told.
     func trimLog() throws(TunnelServerFailure) {
         do throws(SystemError) {
-            let open = Set(try SocketTable.read(port: nil).rows.filter(\.isEstablished).map(\.remote))
+            let open = Set(
+                try SocketTable.read(port: nil).rows.filter(\.isEstablished).map(\.remote))
             let kept = sessions.log().lines.filter { open.contains($0.key) }.values.sorted()
             let path = folders.tunnelLog
             let file = Descriptor(

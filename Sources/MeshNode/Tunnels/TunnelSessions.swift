@@ -24,7 +24,8 @@ struct TunnelSessions {
     /// How many sessions are open, and those whose keys are not among `granted`. Needs no privilege.
     ///
     /// *Throws:* where the kernel does not list its sockets.
-    func count(port: UInt16, granted: Set<String>) throws(SystemError) -> (all: Int, unwanted: Int) {
+    func count(port: UInt16, granted: Set<String>) throws(SystemError) -> (all: Int, unwanted: Int)
+    {
         let log = log()
         let open = try SocketTable.read(port: port).rows.filter(\.isEstablished)
         let keys = open.compactMap { log.keys[$0.remote] }

@@ -2,8 +2,10 @@ public import MeshModel
 
 /// One line of the tunnel server's authorized_keys: a key, and all that it may do.
 ///
-/// *Shape:* `restrict,port-forwarding,permitopen="…"[,from="…"] ssh-ed25519 AAAA… NODE[ unix:PATH]…`. The comment names
-/// the sockets, which sshd knows no option for, so that the file says all that there is to know about a key.
+/// *Shape:* `restrict,port-forwarding,permitopen="…"…[,from="…"] ssh-ed25519 AAAA… NODE`. A TCP target is
+/// `127.0.0.1:5432` or `[::1]:5432`. A unix socket is `[/run/postgresql/.s.PGSQL.5432]:*`: sshd compares its path with
+/// the host, and a port that no TCP request has with the port, so it takes any port to permit one (OpenSSH's
+/// `channel_connect_to_path` and `open_match`; sshd(8) does not tell).
 public struct GrantLine: Sendable, Hashable, CustomStringConvertible {
     /// Whose key it is.
     public let node: String
@@ -43,7 +45,8 @@ public struct GrantLine: Sendable, Hashable, CustomStringConvertible {
                     }),
                 sockets: Set(
                     targets.compactMap { target in
-                        if case .unix(let path) = target { return path }
+                        // One that cannot be written down is not granted.
+                        if case .unix(let path) = target, isSocketPath(path) { return path }
                         return nil
                     }), sources: holder.sources)
         }.sorted { ($0.key, $0.description) < ($1.key, $1.description) }
@@ -64,7 +67,7 @@ public struct GrantLine: Sendable, Hashable, CustomStringConvertible {
     /// Parses what ``description`` prints; nil otherwise.
     public init?(_ text: some StringProtocol) {
         let words = text.split(separator: " ")
-        guard words.count >= 4, words[1] == "ssh-ed25519",
+        guard words.count == 4, words[1] == "ssh-ed25519",
             let key = PublicKey(openSSHText: "\(words[1]) \(words[2])")
         else { return nil }
         let options = words[0].split(separator: "\"", omittingEmptySubsequences: false)
@@ -72,14 +75,20 @@ public struct GrantLine: Sendable, Hashable, CustomStringConvertible {
             options.count % 2 == 1
         else { return nil }
         var ports: Set<SocketEndpoint> = []
+        var sockets: Set<String> = []
         var sources: Set<IPAddress> = []
         for index in stride(from: 0, to: options.count - 1, by: 2) {
             let value = options[index + 1]
             switch options[index] {
             case "restrict,port-forwarding,permitopen=", ",permitopen=":
                 if value == Self.nowhere { continue }
-                guard let endpoint = SocketEndpoint(String(value)) else { return nil }
-                ports.insert(endpoint)
+                if let path = Self.socket(in: value) {
+                    sockets.insert(path)
+                } else if let endpoint = SocketEndpoint(String(value)) {
+                    ports.insert(endpoint)
+                } else {
+                    return nil
+                }
             case ",from=":
                 for item in value.split(separator: ",", omittingEmptySubsequences: false) {
                     guard let address = IPAddress(String(item)) else { return nil }
@@ -88,13 +97,6 @@ public struct GrantLine: Sendable, Hashable, CustomStringConvertible {
             default: return nil
             }
         }
-        var sockets: Set<String> = []
-        for word in words.dropFirst(4) {
-            guard word.hasPrefix("unix:"), let path = Self.unescape(word.dropFirst(5)) else {
-                return nil
-            }
-            sockets.insert(path)
-        }
         self.init(
             node: String(words[3]), key: key, ports: ports, sockets: sockets, sources: sources)
     }
@@ -102,15 +104,14 @@ public struct GrantLine: Sendable, Hashable, CustomStringConvertible {
     /// The line, without its end.
     public var description: String {
         var options = ["restrict", "port-forwarding"]
-        let targets = ports.map(\.description).sorted()
+        let targets =
+            ports.map(\.description).sorted() + sockets.sorted().map { "[\($0)]:*" }
         options += (targets.isEmpty ? [Self.nowhere] : targets).map { "permitopen=\"\($0)\"" }
         if !sources.isEmpty {
             let list = sources.sorted().map(\.description).joined(separator: ",")
             options.append("from=\"\(list)\"")
         }
-        let comment = [node] + sockets.sorted().map { "unix:\(Self.escape($0))" }
-        return
-            "\(options.joined(separator: ",")) \(key.openSSHText) \(comment.joined(separator: " "))"
+        return "\(options.joined(separator: ",")) \(key.openSSHText) \(node)"
     }
 
     /// The keys that have lost something on the way from `old` to `new`: their sessions, which keep the rights that they
@@ -129,28 +130,20 @@ public struct GrantLine: Sendable, Hashable, CustomStringConvertible {
             && sockets.isSuperset(of: other.sockets)
     }
 
-    // Bytes that could end the word or the line are written as %XX.
-    private static func escape(_ path: String) -> String {
-        path.utf8.map { byte in
-            (33...126).contains(byte) && byte != UInt8(ascii: "%")
-                ? String(UnicodeScalar(byte)) : "%" + Base64.hex([byte])
-        }.joined()
+    /// The path in `[/path]:*`; nil for anything else.
+    private static func socket(in value: some StringProtocol) -> String? {
+        guard value.hasPrefix("["), value.hasSuffix("]:*") else { return nil }
+        let path = String(value.dropFirst().dropLast(3))
+        return isSocketPath(path) ? path : nil
     }
 
-    private static func unescape(_ text: some StringProtocol) -> String? {
-        var bytes: [UInt8] = []
-        var rest = Array(text.utf8)[...]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            guard rest.count >= 2,
-                let value = Base64.unhex(String(decoding: rest.prefix(2), as: UTF8.self))
-            else { return nil }
-            bytes += value
-            rest = rest.dropFirst(2)
-        }
-        return String(decoding: bytes, as: UTF8.self)
+    /// Whether a unix socket's path can be granted: absolute, with no detour, and with no character that means something
+    /// in this line or to sshd.
+    public static func isSocketPath(_ path: String) -> Bool {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        // *Source:* unix(7): a path of a socket has at most 107 bytes.
+        return parts.count > 2 && parts[0].isEmpty && path.utf8.count < 108
+            && !parts.dropFirst().contains { $0.isEmpty || $0 == "." || $0 == ".." }
+            && path.utf8.allSatisfy { $0 > 32 && $0 < 127 && !"\"\\[]*?,:".utf8.contains($0) }
     }
 }

@@ -51,8 +51,8 @@ public enum TunnelServerText {
             PrintLastLog no
             Banner none
 
-            # Connections towards what each key's permitopen names. That says nothing about unix sockets, but the
-            # process that connects is shut into a folder where only the granted ones are.
+            # Connections towards what each key's permitopen names, by a process that is shut into a folder where no
+            # unix sockets are but granted ones.
             DisableForwarding no
             AllowTcpForwarding local
             AllowStreamLocalForwarding \(hasSockets ? "local" : "no")

@@ -2,7 +2,7 @@
 struct Backoff {
     /// The longest ordinary pause. New connections have to work within 20 s of a link's return, and an attempt itself
     /// may take ``TunnelDial/timeout``.
-    static let longest = 8.0
+    static let longest = 6.0
     /// The pause after a failure that time alone does not mend.
     static let lasting = 30.0
 

@@ -1,6 +1,7 @@
 import CLinux
 import CSSH
 import Glibc
+import LinuxSystem
 import MeshModel
 
 /// One application's connection and the channel that carries it.
@@ -32,6 +33,7 @@ final class ForwardedConnection {
     // From the application.
     private var isReadable = true
     private var peerEnded = false
+    private var isGone = false
     private var readEnd = false
     private var sentEnd = false
     private var unsent: [UInt8] = []
@@ -91,10 +93,11 @@ final class ForwardedConnection {
     // MARK: Readiness
 
     /// What epoll says of the application's socket.
-    func note(readable: Bool, writable: Bool, ended: Bool) {
-        if readable || ended { isReadable = true }
-        if writable { isWritable = true }
-        if ended { peerEnded = true }
+    func note(_ event: EventLoop.Event) {
+        if event.readable || event.ended { isReadable = true }
+        if event.writable { isWritable = true }
+        if event.ended { peerEnded = true }
+        if event.closed { isGone = true }
     }
 
     /// Whether a turn could send something.
@@ -251,6 +254,8 @@ final class ForwardedConnection {
         if hasFailed { return (true, true) }
         if remoteClosed && !remoteEnd { return (true, true) }
         if remoteClosed && isDelivered { return (true, false) }
+        // Nobody is left to read, and all that was written has been sent.
+        if isGone && sentEnd && !passedEnd { return (true, true) }
         return (sentEnd && passedEnd, false)
     }
 

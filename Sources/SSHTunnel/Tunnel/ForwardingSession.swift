@@ -41,7 +41,10 @@ final class ForwardingSession {
     private var hasInput = true
     private var isBlocked = false
     private var peerEnded = false
+    /// How much had come from the server when it was last taken as a sign of life, and when the packets in it
+    /// were last acted upon.
     private var seen: UInt64 = 0
+    private var settledAt: UInt64 = 0
     private var lastErrorText = ""
     private var life: SessionLife
 
@@ -115,8 +118,8 @@ final class ForwardingSession {
     /// An event on a connection's socket; false where it is none of ours.
     func handle(_ event: EventLoop.Event) -> Bool {
         guard let connection = connections[event.token] else { return false }
-        connection.note(readable: event.readable, writable: event.writable, ended: event.ended)
-        if event.writable { note(connection) }
+        connection.note(event)
+        if event.writable || event.closed { note(connection) }
         queue(connection)
         return true
     }
@@ -166,7 +169,7 @@ final class ForwardingSession {
             seen = counter.pointee.in_bytes
             life.heard(at: now)
         }
-        return hasInput || !noted.isEmpty || (!isBlocked && !ready.isEmpty)
+        return hasInput || !noted.isEmpty || settledAt != seen || (!isBlocked && !ready.isEmpty)
     }
 
     private func readInput() {
@@ -185,7 +188,8 @@ final class ForwardingSession {
     /// Does what the packets that came ask for.
     private func settle(_ scratch: UnsafeMutableRawBufferPointer) {
         settleOpenings()
-        if !stalled.isEmpty {
+        // Room and the end of a key exchange come by packets; without one there is no use in trying again.
+        if settledAt != counter.pointee.in_bytes && !stalled.isEmpty {
             let list = stalled
             stalled = []
             for connection in list {
@@ -193,6 +197,7 @@ final class ForwardingSession {
                 queue(connection)
             }
         }
+        settledAt = counter.pointee.in_bytes
         while !noted.isEmpty {
             let list = noted
             noted = []
@@ -215,15 +220,18 @@ final class ForwardingSession {
         let list = opening
         opening = []
         for connection in list where connection.stage == .opening {
-            if connection.isOpen || (hasNews && connection.open(target) == SSH_OK) {
+            // Asking libssh again costs a look at the socket, so only where there is a refusal somewhere.
+            let code =
+                connection.isOpen ? SSH_OK : hasNews ? connection.open(target) : SSH_AGAIN
+            switch code {
+            case SSH_OK:
                 connection.opened()
                 note(connection)
                 queue(connection)
-            } else if hasNews && connection.open(target) == SSH_ERROR {
+            case SSH_AGAIN: opening.append(connection)
+            default:
                 noteRefusal()
                 remove(connection, resetting: true)
-            } else {
-                opening.append(connection)
             }
         }
     }

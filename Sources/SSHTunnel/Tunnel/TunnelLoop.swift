@@ -34,6 +34,7 @@ final class TunnelLoop {
     private var pausedUntil: Double?
     private var madeAt = 0.0
     private var drainTime = 0.0
+    private var sessionTrouble: TunnelProblem?
     private var isRefused = false
     private var hasStood = false
     private var stopAt: Double?
@@ -385,6 +386,7 @@ final class TunnelLoop {
         let pause = backoff.next(
             isLasting: failure.isLasting, chance: Double.random(in: 0...1))
         nextDial = Clocks.monotonic() + pause
+        sessionTrouble = failure.problem
         board.post { $0.lastError = failure.problem }
         publish()
     }
@@ -445,12 +447,16 @@ final class TunnelLoop {
             state = isRefused ? .refused : .connecting
         }
         let listening = entrances.filter(\.isListening).map(\.end)
+        if current != nil && isCurrentRight { sessionTrouble = nil }
+        let missing = entrances.filter { !$0.isListening && isNeeded($0) }
+        let problems = missing.compactMap(\.problem) + [sessionTrouble].compactMap(\.self)
         board.post { observed in
             observed.tunnel = tunnel
             if observed.state != state { observed.since = Clocks.wall() }
             observed.state = state
             observed.listening = listening
             observed.algorithms = current?.algorithms
+            observed.problems = problems
         }
     }
 }

@@ -1,12 +1,12 @@
 """Traffic whose every byte is known: a server that echoes, and a client that checks what comes back.
 
   traffic.py serve PORT
-  traffic.py drive PORT CONNECTIONS BYTES [--stall COUNT SECONDS]
+  traffic.py drive PORT CONNECTIONS BYTES [COUNT SECONDS]
   traffic.py knock PORT COUNT [ADDRESS]
 
 `drive` opens all connections, then sends BYTES on each and compares the echo as it comes. Before it sends the second
-half it prints `half`, and it prints one line of JSON at the end: how many connections ended in which way. `--stall`
-has the first COUNT connections stop reading for SECONDS in the midst of it. `knock` opens, uses and closes
+half it prints `half`, and it prints one line of JSON at the end: how many connections ended in which way. The
+first COUNT connections stop reading for SECONDS in the midst of it. `knock` opens, uses and closes
 connections one after the other.
 """
 import asyncio
@@ -150,7 +150,7 @@ def main():
     if words[0] == "serve":
         asyncio.run(serve(int(words[1])))
     elif words[0] == "drive":
-        stall = [int(w) for w in words[5:7]] if len(words) > 4 else [0, 0]
+        stall = [int(w) for w in words[4:6]] if len(words) > 4 else [0, 0]
         asyncio.run(drive(int(words[1]), int(words[2]), int(words[3]), *stall))
     elif words[0] == "knock":
         asyncio.run(knock(int(words[1]), int(words[2]), (words[3:] or ["127.0.0.1"])[0]))
