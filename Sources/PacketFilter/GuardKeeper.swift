@@ -1,4 +1,3 @@
-import FoundationEssentials
 public import MeshModel
 
 /// Reads and writes the table of a mesh's guard in the nftables of this network namespace. One thread owns it.
@@ -39,9 +38,7 @@ public final class GuardKeeper {
             return wanted == nil ? nil : ObservedGuard(differences: ["there is none"])
         }
         guard let wanted else { return ObservedGuard(differences: [], drops: found.drops) }
-        let table = GuardTable(wanted, mesh: mesh)
-        let expected = GuardListing([GuardTable.table(name)] + table.contents(), table: name)
-        var differences = found.differences(from: expected)
+        var differences = found.differences(from: GuardTable(wanted, mesh: mesh).listing)
         if !differences.isEmpty, let known = spelling, known.wanted == wanted {
             differences = found.differences(from: known.listing)
         }
@@ -55,10 +52,7 @@ public final class GuardKeeper {
     public func set(_ wanted: DesiredGuard) throws(PacketFilterError) {
         try open()
         let drops = try listing()?.drops ?? []
-        let table = GuardTable(wanted, mesh: mesh)
-        // Deleting a table that is not there fails; one that was just added can always be deleted.
-        var commands: [JSONValue] = [["add": GuardTable.table(name)], ["delete": GuardTable.table(name)]]
-        commands += ([GuardTable.table(name)] + table.contents(drops: drops)).map { ["add": $0] }
+        let commands = GuardTable(wanted, mesh: mesh).transaction(drops: drops)
         _ = try run(commands, "set the guard")
         if let listing = try listing() { spelling = (wanted, listing) }
     }
@@ -93,23 +87,13 @@ public final class GuardKeeper {
         _ commands: [JSONValue], _ operation: String
     ) throws(PacketFilterError) -> [JSONValue] {
         guard let library else { return [] }
-        let answer = try library.run(Self.text(commands), operation)
+        let answer = try library.run(JSONText.commands(commands), operation)
         if answer.isEmpty { return [] }
-        do {
-            let value = try JSONDecoder().decode(JSONValue.self, from: Data(answer.utf8))
-            return value["nftables"]?.elements ?? []
-        } catch {
+        guard let objects = JSONText.objects(in: answer) else {
             throw PacketFilterError(
                 .unreadable, operation, "libnftables answered with something that is no JSON",
                 hint: "install Debian's nftables, which is built with JSON")
         }
-    }
-
-    static func text(_ commands: [JSONValue]) -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let value: JSONValue = ["nftables": .array(commands)]
-        // There is nothing in it that could not be encoded.
-        return (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+        return objects
     }
 }

@@ -62,8 +62,7 @@ struct GuardListing: Equatable {
     func differences(from wanted: GuardListing) -> [String] {
         var lines: [String] = []
         if tableMembers != wanted.tableMembers {
-            let flags = tableMembers["flags"].map { " (flags \(Self.text($0)))" } ?? ""
-            lines.append("the table itself was changed\(flags)")
+            lines.append("the table itself was changed")
         }
         for key in wanted.objects.keys.sorted() {
             guard let found = objects[key] else {

@@ -35,9 +35,19 @@ struct GuardTable {
     /// All that is in the table, in an order in which it can be made.
     ///
     /// - Parameter drops: what the counters begin with.
-    func contents(drops: [GuardDrop] = []) -> [JSONValue] {
+    private func contents(drops: [GuardDrop] = []) -> [JSONValue] {
         counters(drops) + sets + chains.map(\.json) + chains.flatMap(rules)
     }
+
+    /// Replaces the table, whatever was there, in one transaction.
+    func transaction(drops: [GuardDrop] = []) -> [JSONValue] {
+        // Deleting a table that is not there fails; one that was just added can always be deleted.
+        [["add": Self.table(name)], ["delete": Self.table(name)], ["add": Self.table(name)]]
+            + contents(drops: drops).map { ["add": $0] }
+    }
+
+    /// What the kernel lists once the table is as wanted.
+    var listing: GuardListing { GuardListing([Self.table(name)] + contents(), table: name) }
 
     // MARK: counters and sets
 
