@@ -26,8 +26,8 @@ private struct GuardedLab {
               - ant -> boxed: wireguard
         lab:
           services:
-            inner: { run: [/bin/sleep, infinity] }
-            boxed: { run: [/bin/sleep, infinity] }
+            inner: { run: [busybox, httpd, -f, -p, "127.0.0.1:8081"] }
+            boxed: { run: [busybox, httpd, -f, -p, "127.0.0.1:8082"] }
         """
 
     init(_ mesh: String, guarded: Bool) throws {
@@ -66,9 +66,9 @@ private struct GuardedLab {
             nft -f - <<'END'
             table ip docker {
                 chain published { type nat hook prerouting priority dstnat; policy accept;
-                    fib daddr type local tcp dport 8082 dnat to 172.31.0.2:8082 }
+                    fib daddr type local tcp dport 8082 dnat to 172.31.0.2:8082; }
                 chain out { type nat hook postrouting priority srcnat; policy accept;
-                    ip saddr 172.31.0.0/24 oifname != "docker0" masquerade }
+                    ip saddr 172.31.0.0/24 oifname != "docker0" masquerade; }
             }
             END
             """)

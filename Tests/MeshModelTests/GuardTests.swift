@@ -156,7 +156,7 @@ struct GuardTests {
             addresses: try OverlayAllocation.allocate(topology).addresses,
             keys: Dictionary(
                 uniqueKeysWithValues: topology.nodes.enumerated().map { number, node in
-                    (node.name, PlanWorld.key(UInt8(number + 1)))
+                    (node.name, PlanWorld.key(number + 1))
                 }))
         let document = try #require(
             Resolver.resolve(topology, inputs: inputs).first { $0.node == "gpu" })

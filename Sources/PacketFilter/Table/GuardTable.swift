@@ -227,7 +227,7 @@ struct GuardTable {
         }
         rules += [
             otherMesh("iifgroup"),
-            Rule("declared services", [.isForThisHost, Self.isShielded("dport"), .goto("shield")]),
+            Rule("declared services", [.isForThisHost, Self.isShielded("th", "dport"), .goto("shield")]),
         ]
         return chain("arrive", hook: ("prerouting", Priority.arrive), rules)
     }
@@ -241,7 +241,7 @@ struct GuardTable {
                 Rule("the mesh, judged on arrival", Expression.fromMesh + [.accept]),
             ] + strangers() + [
                 otherMesh("iifgroup"),
-                Rule("declared services", [Self.isShielded("dport"), .goto("shield")]),
+                Rule("declared services", [Self.isShielded("th", "dport"), .goto("shield")]),
             ])
     }
 
@@ -298,7 +298,8 @@ struct GuardTable {
             // An outsider's connection that stood before the guard did would otherwise be taken for one of this host's.
             Rule(
                 "a declared service, in a connection nobody knows",
-                [.isUnknown, .isNoOpening, Self.isShielded("sport")] + Expression.drop(.shield)),
+                [.isUnknown, .isNoOpening, Self.isShielded("tcp", "sport")]
+                    + Expression.drop(.shield)),
         ]
         return chain("leave", hook: ("postrouting", Priority.filter), rules)
     }
@@ -334,9 +335,10 @@ struct GuardTable {
             [.match(Expression.meta(key), .number(Int(Ownership.linkGroup))), .accept])
     }
 
-    private static func isShielded(_ port: String) -> Expression {
+    /// libnftables calls the header `th` where a rule has not said which protocol it is about.
+    private static func isShielded(_ header: String, _ port: String) -> Expression {
         .match(
-            Expression.row(Expression.meta("l4proto"), Expression.payload("th", port)),
+            Expression.row(Expression.meta("l4proto"), Expression.payload(header, port)),
             "@shielded")
     }
 
