@@ -1,104 +1,7 @@
-import Glibc
 import LinuxSystem
 import MeshController
 import MeshModel
-import NodeProtocol
 import Testing
-
-/// A mesh of two with a guard, and the LAN's own namespace as the outsider W.
-private struct GuardedLab {
-    let lab: LabMesh
-    /// bee's underlay address.
-    let bee = "198.51.100.12"
-    let bee6 = "2001:db8:6d70::12"
-
-    static let tail = """
-        services:
-          web:   { on: bee, kind: http, port: 8080 }
-          inner: { on: bee, kind: http, port: 8081, bind: mesh }
-          boxed: { on: bee, kind: http, port: 8082 }
-          other: { on: bee, kind: http, port: 8083 }
-        paths:
-          data:
-            edges:
-              - ant -> web: wireguard
-              - ant -> inner: wireguard
-              - ant -> boxed: wireguard
-        lab:
-          services:
-            inner: { run: [busybox, httpd, -f, -p, "127.0.0.1:8081"] }
-            boxed: { run: [busybox, httpd, -f, -p, "127.0.0.1:8082"] }
-        """
-
-    init(_ mesh: String, guarded: Bool) throws {
-        lab = try LabMesh(mesh, hosts: ["ant", "bee"], tail: Self.tail, guarded: guarded)
-        try lab.up()
-        try prepare()
-    }
-
-    func turn(_ isOn: Bool) throws {
-        try lab.write(tail: Self.tail, guarded: isOn)
-        try lab.up()
-    }
-
-    /// IPv6 beneath, a service on the overlay address alone, and one published from a container as Docker does it.
-    private func prepare() throws {
-        try shell("lan", "ip -6 addr add 2001:db8:6d70::1/64 dev $(\(Self.bridge)) nodad")
-        try shell("ant", "ip -6 addr add 2001:db8:6d70::11/64 dev eth0 nodad")
-        try shell("bee", "ip -6 addr add \(bee6)/64 dev eth0 nodad")
-        try shell("lan", "ip route add 10.88.0.2/32 via \(bee)")
-        try shell("lan", "ip -6 route add fd88::2/128 via \(bee6)")
-        try shell(
-            "bee",
-            """
-            mkdir -p /tmp/inner /tmp/box && echo inner >/tmp/inner/index.html
-            echo box >/tmp/box/index.html
-            busybox httpd -p 10.88.0.2:8081 -h /tmp/inner
-            busybox httpd -p [fd88::2]:8081 -h /tmp/inner
-            ip link add docker0 type bridge && ip addr add 172.31.0.1/24 dev docker0
-            ip link set docker0 up
-            ip netns add box && ip link add veth0 type veth peer name eth0 netns box
-            ip link set veth0 master docker0 up
-            ip -n box addr add 172.31.0.2/24 dev eth0 && ip -n box link set eth0 up
-            ip -n box link set lo up && ip -n box route add default via 172.31.0.1
-            ip netns exec box busybox httpd -p 8082 -h /tmp/box
-            echo 1 >/proc/sys/net/ipv4/ip_forward
-            nft -f - <<'END'
-            table ip docker {
-                chain published { type nat hook prerouting priority dstnat; policy accept;
-                    fib daddr type local tcp dport 8082 dnat to 172.31.0.2:8082; }
-                chain out { type nat hook postrouting priority srcnat; policy accept;
-                    ip saddr 172.31.0.0/24 oifname != "docker0" masquerade; }
-            }
-            END
-            """)
-    }
-
-    /// The LAN's bridge.
-    static let bridge =
-        "ip -o -4 addr show | awk '$4 ~ /^198.51.100./ {print $2; exit}'"
-
-    @discardableResult
-    func shell(_ host: String, _ script: String) throws -> String {
-        let result = try lab.on(host, "sh", "-ec", script)
-        try #require(result.status.isSuccess, "\(host): \(script): \(result.errorText)")
-        return result.text
-    }
-
-    /// Whether a page can be had.
-    func reaches(_ host: String, _ place: String) throws -> Bool {
-        try lab.on(
-            host, "curl", "-gsS", "-o", "/dev/null", "--connect-timeout",
-            LabConditions.isUnderEmulation ? "10" : "2", "http://\(place)/"
-        ).status.isSuccess
-    }
-
-    func drops(_ node: String) throws -> [GuardDrop.Reason: UInt64] {
-        let found = try lab.status().report.nodes.first { $0.node == node }?.report?.observed.guard
-        return Dictionary(
-            (found?.drops ?? []).map { ($0.reason, $0.packets) }, uniquingKeysWith: { $1 })
-    }
-}
 
 @Suite(
     "The guard makes the topology the only way in, and failure closed", .serialized,
@@ -151,13 +54,127 @@ struct GuardTests {
         #expect(try world.lab.status().status == .code(0))
         #expect(try world.lab.plan().status == .code(0))
         #expect(try world.shell("bee", "nft list table ip docker") == foreign)
-        // The operator's own way in: SSH over the underlay is what `up` itself came by, and still does.
-        #expect(try world.shell("lan", "timeout 5 nc -w 2 198.51.100.12 22 </dev/null || true").contains("SSH-2.0"))
+        // The operator's own way in: `up` itself came and was confirmed by SSH over the underlay.
+        #expect(
+            try world.shell("lan", "bash -c 'head -c 7 </dev/tcp/198.51.100.12/22'") == "SSH-2.0")
 
         try world.turn(false)
         #expect(try world.shell("bee", "nft list tables") == "table ip docker")
         #expect(try world.shell("bee", "nft list table ip docker") == foreign)
         #expect(try world.reaches("lan", "198.51.100.12:8080"))
         #expect(try world.drops("bee").isEmpty)
+    }
+    /// What leads packets for the overlay past the mesh on `ant`, and how it is undone.
+    private static let bypasses: [(what: String, make: String, undo: String)] = [
+        (
+            "a more direct route", "ip route replace 10.88.0.2/32 via 198.51.100.12",
+            "ip route replace 10.88.0.2/32 dev mp0-tclosed proto 109 src 10.88.0.1"
+        ),
+        (
+            "a rule for one port",
+            """
+            ip route add 10.88.0.2/32 via 198.51.100.12 table 100
+            ip rule add pref 50 ipproto tcp dport 8080 lookup 100
+            """,
+            "ip rule del pref 50; ip route flush table 100"
+        ),
+        (
+            "rewritten on the way out",
+            """
+            nft -f - <<'END'
+            table ip detour {
+                chain rewrite { type nat hook output priority -100; policy accept;
+                    ip daddr 10.88.0.2 tcp dport 8080 dnat to 198.51.100.12:8080
+                }
+                chain hide { type nat hook postrouting priority srcnat; policy accept;
+                    ip daddr 198.51.100.12 masquerade
+                }
+            }
+            END
+            """,
+            "nft delete table ip detour"
+        ),
+    ]
+
+    @Test("nothing for the overlay leaves by the underlay: not past the mesh, and not when it is down")
+    func failsClosed() throws {
+        let world = try GuardedLab("tclosed", guarded: false)
+        let patience = LabConditions.isUnderEmulation ? 10 : 2
+        for isOn in [false, true] {
+            if isOn { try world.turn(true) }
+            for bypass in Self.bypasses {
+                let canary = "canary-\(UInt32.random(in: 1 ... .max))"
+                let capture = try Capture(world.lab, "tcp port 8080")
+                try world.shell("ant", bypass.make)
+                _ = try world.lab.on(
+                    "ant", "curl", "-sS", "-m", "\(patience)", "http://10.88.0.2:8080/\(canary)")
+                #expect(
+                    try capture.saw(canary, within: isOn ? 1 : 20) == !isOn, "\(bypass.what) \(isOn)")
+                try world.shell("ant", bypass.undo)
+            }
+            // Down, and with everything gone that would have refused: the default route is what is left.
+            let capture = try Capture(world.lab, "icmp or icmp6")
+            try world.shell(
+                "ant",
+                """
+                ip route add default via 198.51.100.254 2>/dev/null || true
+                ip -6 route add default via 2001:db8:6d70::1 2>/dev/null || true
+                ip link set mp0-tclosed down
+                ip route flush proto 109; ip -6 route flush proto 109
+                ping -c 2 -i 0.2 -W 1 10.88.0.2 || true
+                ping -c 2 -i 0.2 -W 1 fd88::2 || true
+                """)
+            #expect(try capture.saw("> 10.88.0.2: ICMP", within: isOn ? 1 : 10) == !isOn)
+            #expect(try capture.saw("> fd88::2: ICMP6", within: isOn ? 1 : 10) == !isOn)
+        }
+        #expect(try world.drops("ant")[.failClosed, default: 0] > 4)
+        // And it comes back by itself.
+        #expect(
+            try LabMesh.wait(LabConditions.isUnderEmulation ? 90 : 30) {
+                try world.lab.on("ant", "ping", "-c1", "-W1", "10.88.0.2").status.isSuccess
+            })
+    }
+
+    @Test("a table that is removed or changed by hand is the plan's one step, and is mended within 30 s")
+    func drift() throws {
+        let lab = try LabMesh("tgdrift", hosts: ["ant", "bee"], tail: GuardedLab.tail)
+        try lab.up()
+        let table = "inet meshproof-tgdrift"
+        let tampering = [
+            ("nft delete table \(table)", "there is none"),
+            ("nft insert rule \(table) from-mesh accept", "chain from-mesh has a rule that is not"),
+        ]
+        for (command, reason) in tampering {
+            var steps: [PlanStep] = []
+            // The agent's own sweep may have come between the two commands.
+            for _ in 0..<6 where steps.isEmpty {
+                _ = try lab.on("bee", "sh", "-c", command)
+                steps = try lab.plan().report.nodes.flatMap(\.steps)
+            }
+            #expect(steps.count == 1)
+            #expect(steps.first?.reason.hasPrefix(reason) == true, "\(steps)")
+            #expect(steps.first?.summary.hasPrefix("set the guard:") == true)
+            let limit: Double = LabConditions.isUnderEmulation ? 60 : 30
+            #expect(try LabMesh.wait(limit) { try lab.plan().status == .code(0) }, "\(command)")
+        }
+
+        // An agent that starts without its controller, as at boot, sets it too.
+        _ = try lab.on("bee", "pkill", "-9", "-f", "node agent")
+        _ = try lab.on("bee", "nft", "delete", "table", "inet", "meshproof-tgdrift")
+        let program = "/usr/local/lib/meshproof/meshproof"
+        let agent = try Background(lab, "bee", program, "node", "agent", "--mesh", "tgdrift")
+        #expect(
+            try LabMesh.wait(30) {
+                try lab.on("bee", "nft", "list", "table", "inet", "meshproof-tgdrift").status
+                    .isSuccess
+            })
+        agent.end()
+
+        _ = try lab.up()
+        let down = try lab.meshproof("--lab", "down", "--yes", "--json")
+        #expect(down.status == .code(0), "\(down.text) \(down.errorText)")
+        for host in ["ant", "bee"] {
+            #expect(try lab.on(host, "nft", "list", "ruleset").text == "")
+        }
     }
 }
