@@ -96,7 +96,9 @@ struct GuardTests {
         ),
     ]
 
-    @Test("nothing for the overlay leaves by the underlay: not past the mesh, and not when it is down")
+    @Test(
+        "nothing for the overlay leaves by the underlay: not past the mesh, and not when it is down"
+    )
     func failsClosed() throws {
         let world = try GuardedLab("tclosed", guarded: false)
         let patience = LabConditions.isUnderEmulation ? 10 : 2
@@ -109,7 +111,8 @@ struct GuardTests {
                 _ = try world.lab.on(
                     "ant", "curl", "-sS", "-m", "\(patience)", "http://10.88.0.2:8080/\(canary)")
                 #expect(
-                    try capture.saw(canary, within: isOn ? 1 : 20) == !isOn, "\(bypass.what) \(isOn)")
+                    try capture.saw(canary, within: isOn ? 1 : 20) == !isOn,
+                    "\(bypass.what) \(isOn)")
                 try world.shell("ant", bypass.undo)
             }
             // Down, and with everything gone that would have refused: the default route is what is left.
@@ -135,7 +138,9 @@ struct GuardTests {
             })
     }
 
-    @Test("a table that is removed or changed by hand is the plan's one step, and is mended within 30 s")
+    @Test(
+        "a table that is removed or changed by hand is the plan's one step, and is mended within 30 s"
+    )
     func drift() throws {
         let lab = try LabMesh("tgdrift", hosts: ["ant", "bee"], tail: GuardedLab.tail)
         try lab.up()

@@ -76,7 +76,9 @@ private final class TwoHosts {
     }
 
     /// Connects and keeps what comes; returns how much has come.
-    func listen(_ address: String, _ port: Int, there isThere: Bool = false) throws -> () throws -> Int {
+    func listen(_ address: String, _ port: Int, there isThere: Bool = false) throws -> () throws ->
+        Int
+    {
         let file = "\(folder)/heard-\(port)"
         let script = """
             (sleep 600 | busybox nc \(address) \(port) >\(file) 2>/dev/null) >/dev/null 2>&1 &
@@ -86,7 +88,8 @@ private final class TwoHosts {
         return { (try? Files.read(file).count) ?? 0 }
     }
 
-    func reaches(_ place: String, there isThere: Bool = true, from port: Int? = nil) throws -> Bool {
+    func reaches(_ place: String, there isThere: Bool = true, from port: Int? = nil) throws -> Bool
+    {
         let words =
             ["curl", "-sS", "-o", "/dev/null", "--connect-timeout", "2"]
             + (port.map { ["--local-port", "\($0)"] } ?? []) + ["http://\(place)/"]
@@ -116,13 +119,16 @@ struct GuardTrafficTests {
             let hosts = try TwoHosts()
             try hosts.serve(8080)
             try hosts.serve(8081)
-            let places = ["10.1.0.1", "10.2.0.1", "192.0.2.1"].flatMap { ["\($0):8080", "\($0):8081"] }
+            let places = ["10.1.0.1", "10.2.0.1", "192.0.2.1"].flatMap {
+                ["\($0):8080", "\($0):8081"]
+            }
             func open() throws -> [String] { try places.filter { try hosts.reaches($0) } }
             #expect(try open() == places)
             let one = GuardKeeper(mesh: "one")
             let two = GuardKeeper(mesh: "two")
             try one.set(try Self.wanted("10.1.0", port: 8080))
-            #expect(try open() == ["10.1.0.1:8080", "10.2.0.1:8080", "10.2.0.1:8081", "192.0.2.1:8081"])
+            #expect(
+                try open() == ["10.1.0.1:8080", "10.2.0.1:8080", "10.2.0.1:8081", "192.0.2.1:8081"])
             try two.set(try Self.wanted("10.2.0", port: 8081))
             #expect(try open() == ["10.1.0.1:8080", "10.2.0.1:8081"])
             try one.remove()
@@ -196,7 +202,9 @@ struct GuardTrafficTests {
         }
     }
 
-    @Test("containers and machines behind a node have the way of its edges into the mesh, and no other")
+    @Test(
+        "containers and machines behind a node have the way of its edges into the mesh, and no other"
+    )
     func forwarded() throws {
         try inOwnNetwork {
             let hosts = try TwoHosts()

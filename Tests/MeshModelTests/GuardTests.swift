@@ -18,7 +18,8 @@ struct GuardTests {
         }
     }
 
-    @Test("the sources of declared edges may come in, and nobody else; an unmanaged node's count too")
+    @Test(
+        "the sources of declared edges may come in, and nobody else; an unmanaged node's count too")
     func admits() throws {
         let all = try guards(TopologySamples.stack())
         #expect(Set(all.keys) == ["edge", "gpu", "db", "nat"])
@@ -117,7 +118,8 @@ struct GuardTests {
         #expect(Set(try guards(topology).keys) == ["edge"])
     }
 
-    @Test("whatever the topology: flows are of edges, between overlay addresses, to who has a guard")
+    @Test(
+        "whatever the topology: flows are of edges, between overlay addresses, to who has a guard")
     func properties() throws {
         for seed in 0..<300 {
             var random = Seeded(UInt64(seed))
@@ -162,7 +164,8 @@ struct GuardTests {
             Resolver.resolve(topology, inputs: inputs).first { $0.node == "gpu" })
         let steps = Differ.plan(document, observed: .bare, now: 0)
         let first = try #require(steps.first)
-        #expect(first.summary == "set the guard: 1 port open to the mesh, ports 5432, 11434 shielded")
+        #expect(
+            first.summary == "set the guard: 1 port open to the mesh, ports 5432, 11434 shielded")
         #expect(first.reason == "there is none")
         var model = ModelNode(.bare)
         model.apply(steps)

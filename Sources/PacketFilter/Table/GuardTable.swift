@@ -227,7 +227,9 @@ struct GuardTable {
         }
         rules += [
             otherMesh("iifgroup"),
-            Rule("declared services", [.isForThisHost, Self.isShielded("th", "dport"), .goto("shield")]),
+            Rule(
+                "declared services",
+                [.isForThisHost, Self.isShielded("th", "dport"), .goto("shield")]),
         ]
         return chain("arrive", hook: ("prerouting", Priority.arrive), rules)
     }
