@@ -104,7 +104,8 @@ struct StatusView {
     private func nodes(_ report: StatusReport) -> Table {
         let style = output.style
         let guards = GuardView(output)
-        var table = Table(["NODE", "BACKEND", "REVISION", "PEERS", "GUARD", "DRIFT", "MENDED"], style)
+        var table = Table(
+            ["NODE", "BACKEND", "REVISION", "PEERS", "GUARD", "DRIFT", "MENDED"], style)
         for node in report.nodes {
             guard let found = node.report else {
                 table.add([node.node, style.red("no answer"), "–", "–", "–", "–", "–"])
