@@ -1,6 +1,7 @@
 import LinuxSystem
 import MeshController
 import MeshModel
+import NodeProtocol
 import Testing
 
 @Suite(
@@ -181,5 +182,49 @@ struct GuardTests {
         for host in ["ant", "bee"] {
             #expect(try lab.on(host, "nft", "list", "ruleset").text == "")
         }
+    }
+    @Test("a hub passes on what edges between its spokes declare, and nothing else")
+    func hub() throws {
+        let tail = """
+            services:
+              web:   { on: cat, kind: http, port: 8080 }
+              other: { on: cat, kind: http, port: 8083 }
+            paths:
+              data:
+                edges:
+                  - ant -> web: wireguard
+            """
+        let lab = try LabMesh(
+            "tghub", hosts: ["ant", "bee", "cat"], tail: tail, peering: "{ hub: bee }")
+        try lab.up()
+        let forwarding = try lab.on(
+            "bee", "sh", "-c",
+            "echo 1 >/proc/sys/net/ipv4/ip_forward && echo 1 >/proc/sys/net/ipv6/conf/all/forwarding"
+        )
+        try #require(forwarding.status.isSuccess)
+        func reaches(_ from: String, _ place: String) throws -> Bool {
+            let patience = LabConditions.isUnderEmulation ? "10" : "2"
+            return try lab.on(
+                from, "curl", "-gsS", "-o", "/dev/null", "--connect-timeout", patience,
+                "http://\(place)/"
+            ).status.isSuccess
+        }
+        #expect(try reaches("ant", "10.88.0.3:8080") && reaches("ant", "[fd88::3]:8080"))
+        #expect(try lab.on("ant", "ping", "-c1", "-W5", "10.88.0.3").status.isSuccess)
+        for (from, place) in [
+            ("ant", "10.88.0.3:8083"), ("ant", "[fd88::3]:8083"), ("bee", "10.88.0.3:8080"),
+        ] {
+            #expect(try !reaches(from, place), "\(from) to \(place)")
+        }
+        let report = try lab.status().report
+        func undeclared(_ node: String) -> UInt64? {
+            report.nodes.first { $0.node == node }?.report?.observed.guard?.drops.first {
+                $0.reason == .undeclared
+            }?.packets
+        }
+        // The spoke's attempt ended at the hub, the hub's own at the spoke.
+        #expect(try #require(undeclared("bee")) >= 2)
+        #expect(try #require(undeclared("cat")) >= 1)
+        #expect(undeclared("ant") == 0)
     }
 }

@@ -80,6 +80,8 @@ public struct ShieldedPort: Codable, Sendable, Hashable, Comparable {
 }
 
 extension Ownership {
+    /// The UDP port of the greetings that make WireGuard do a handshake: discard (RFC 863).
+    public static let nudgePort: UInt16 = 9
     /// The SSH port that is never shielded, whatever the topology says of a node's management.
     public static let sshPort: UInt16 = 22
     /// The nftables table of a mesh's guard, of family `inet`.

@@ -72,6 +72,9 @@ struct Expression {
     /// Lets it pass this chain.
     static let accept = Expression(["accept": .null])
 
+    /// Drops it without a word.
+    static let drop = Expression(["drop": .null])
+
     /// Goes on in another chain, and does not come back.
     static func goto(_ chain: String) -> Expression {
         Expression(["goto": ["target": .string(chain)]])
@@ -79,6 +82,6 @@ struct Expression {
 
     /// Counts it and drops it.
     static func drop(_ reason: GuardDrop.Reason) -> [Expression] {
-        [Expression(["counter": .string(reason.rawValue)]), Expression(["drop": .null])]
+        [Expression(["counter": .string(reason.rawValue)]), drop]
     }
 }

@@ -206,6 +206,14 @@ struct GuardTable {
                         ]))
             }
         }
+        // Every `up` sends some: counted, they would make every count a false alarm.
+        rules.append(
+            Rule(
+                "a greeting, which has done its work in WireGuard",
+                [
+                    .match(Expression.payload("udp", "dport"), .number(Int(Ownership.nudgePort))),
+                    .drop,
+                ]))
         rules.append(Rule("no edge declares it", Expression.drop(.undeclared)))
         return chain("from-mesh", rules)
     }
