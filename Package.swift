@@ -81,21 +81,26 @@ let package = Package(
             ],
             swiftSettings: settings),
 
-        tests("MeshModelTests", ["MeshModel"]),
+        // What several test targets share; no part of the product.
+        .target(
+            name: "TestSupport", dependencies: ["Netlink", "MeshModel"], path: "Tests/TestSupport",
+            swiftSettings: settings),
+        tests("MeshModelTests", ["TestSupport", "MeshModel"]),
         tests("LinuxSystemTests", ["LinuxSystem"]),
-        tests("NetlinkTests", ["Netlink", "LinuxSystem", "MeshModel"]),
-        tests("WireGuardTests", ["WireGuard", "Netlink", "LinuxSystem", "MeshModel"]),
+        tests("NetlinkTests", ["TestSupport", "Netlink", "LinuxSystem", "MeshModel"]),
+        tests(
+            "WireGuardTests", ["TestSupport", "WireGuard", "Netlink", "LinuxSystem", "MeshModel"]),
         tests("PacketFilterTests", ["PacketFilter", "LinuxSystem", "MeshModel"]),
         tests("SecretsTests", ["Secrets", "LinuxSystem", "MeshModel"]),
-        tests("TopologyFileTests", ["TopologyFile", "MeshModel"]),
-        tests("StateStoreTests", ["StateStore", "LinuxSystem", "MeshModel"]),
-        tests("SSHTunnelTests", ["SSHTunnel", "LinuxSystem", "MeshModel"]),
-        tests("NodeProtocolTests", ["NodeProtocol", "MeshModel"]),
+        tests("TopologyFileTests", ["TestSupport", "TopologyFile", "MeshModel"]),
+        tests("StateStoreTests", ["TestSupport", "StateStore", "LinuxSystem", "MeshModel"]),
+        tests("SSHTunnelTests", ["TestSupport", "SSHTunnel", "CLinux", "LinuxSystem", "MeshModel"]),
+        tests("NodeProtocolTests", ["TestSupport", "NodeProtocol", "MeshModel"]),
         tests(
             "MeshNodeTests",
             [
-                "MeshNode", "Netlink", "WireGuard", "Secrets", "SSHTunnel", "NodeProtocol",
-                "CLinux", "LinuxSystem", "MeshModel",
+                "TestSupport", "MeshNode", "Netlink", "WireGuard", "Secrets", "SSHTunnel",
+                "NodeProtocol", "CLinux", "LinuxSystem", "MeshModel",
             ]),
         tests(
             "MeshControllerTests",
@@ -110,8 +115,8 @@ let package = Package(
         tests(
             "LabTests",
             [
-                "MeshLab", "MeshController", "Netlink", "WireGuard", "PacketFilter", "Secrets",
-                "SSHTunnel", "NodeProtocol", "TopologyFile", "CLinux",
+                "TestSupport", "MeshLab", "MeshController", "Netlink", "WireGuard", "PacketFilter",
+                "Secrets", "SSHTunnel", "NodeProtocol", "TopologyFile", "CLinux",
                 "LinuxSystem", "MeshModel",
             ]),
     ]

@@ -89,7 +89,7 @@ public enum MeshCLI {
             say(failure.message, failure.hint)
             return failure.code == .usage ? ExitCode.usage : ExitCode.failure
         case let failure as LabError:
-            say("\(failure.operation) \(failure.subject): \(failure.detail)", failure.hint)
+            say(failure.summary, failure.hint)
             return failure.exitCode
         case let failure as SystemError:
             say(failure.description, nil)

@@ -152,7 +152,7 @@ struct LabBuilder {
         if failures.count == 1 { throw first }
         throw LabError(
             first.code, "start", "\(failures.count) hosts",
-            failures.map(\.description).joined(separator: "\n"), hint: first.hint)
+            failures.map(\.summary).joined(separator: "\n"), hint: first.hint)
     }
 
     private func start(_ host: LabPlan.Host) throws(LabError) {
@@ -245,15 +245,18 @@ struct LabBuilder {
         } catch {
             throw died(node)
         }
-        throw LabError(.notReady, "start", node, "no `\(word)` within 60 s", hint: tail(node))
+        throw LabError(
+            .notReady, "start", node, "no `\(word)` within 60 s; its log ends: \(tail(node))",
+            hint: "is the machine overloaded? then run `lab up` again")
     }
 
     private func died(_ node: String) -> LabError {
         let said = tail(node)
+        let isForbidden = said.contains("Operation not permitted")
         return LabError(
-            said.contains("Operation not permitted") ? .notPermitted : .failed, "start", node,
-            "its init ended: \(said)",
-            hint: "namespaces need real root: not a container without CAP_SYS_ADMIN")
+            isForbidden ? .notPermitted : .failed, "start", node, "its init ended: \(said)",
+            hint: isForbidden
+                ? "namespaces need real root: not a container without CAP_SYS_ADMIN" : nil)
     }
 
     private func tail(_ node: String) -> String { LogTail.of("\(names.host(node))/host.log") }

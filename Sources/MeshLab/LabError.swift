@@ -54,9 +54,11 @@ public struct LabError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    /// `operation subject: detail`, then the hint on a line of its own.
-    public var description: String {
-        let place = subject.isEmpty ? operation : "\(operation) \(subject)"
-        return "\(place): \(detail)" + (hint.map { "\n  fix: \($0)" } ?? "")
+    /// `operation subject: detail`, for where the hint is said elsewhere.
+    public var summary: String {
+        "\(subject.isEmpty ? operation : "\(operation) \(subject)"): \(detail)"
     }
+
+    /// The summary, then the hint on a line of its own.
+    public var description: String { summary + (hint.map { "\n  fix: \($0)" } ?? "") }
 }

@@ -11,6 +11,8 @@ import MeshModel
 final class SSHSession {
     let handle: ssh_session
     let configuration: SSHConfiguration
+    /// How far the server is. *Units:* seconds there and back.
+    let roundTrip: Double
     private let proxy: ProxyProcess?
     private let interrupt: Int32
     private var lastHeard = Clocks.monotonic()
@@ -28,11 +30,12 @@ final class SSHSession {
 
     private init(
         _ handle: ssh_session, _ configuration: SSHConfiguration, _ proxy: ProxyProcess?,
-        interrupt: Int32
+        _ roundTrip: Double, interrupt: Int32
     ) {
         self.handle = handle
         self.configuration = configuration
         self.proxy = proxy
+        self.roundTrip = roundTrip
         self.interrupt = interrupt
     }
 
@@ -99,14 +102,14 @@ final class SSHSession {
         _ configuration: SSHConfiguration, offering offer: SSHOffer, deadline: Double,
         interrupt: Int32 = -1
     ) throws(SSHError) -> (SSHSession, address: String?) {
-        let (socket, address, proxy) = try Transport.open(
+        let (socket, address, proxy, roundTrip) = try Transport.open(
             configuration, deadline: deadline, interrupt: interrupt
         ).split()
         guard let handle = ssh_new() else {
             close(socket)
             throw SSHError(.library, "connect", configuration.subject, "out of memory")
         }
-        let session = SSHSession(handle, configuration, proxy, interrupt: interrupt)
+        let session = SSHSession(handle, configuration, proxy, roundTrip, interrupt: interrupt)
         do throws(SSHError) {
             try session.setOptions(socket: socket, offer)
         } catch {

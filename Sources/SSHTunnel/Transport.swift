@@ -9,12 +9,15 @@ struct Transport: ~Copyable {
     /// The peer's address, or nil behind a proxy command.
     let address: String?
     let proxy: ProxyProcess?
+    /// How long TCP's handshake took: one way there and back, with nothing queued on it. 0 behind a proxy command.
+    let roundTrip: Double
 
     /// Hands the parts out; the caller closes the descriptor.
-    consuming func split() -> (Int32, String?, ProxyProcess?) {
+    consuming func split() -> (Int32, String?, ProxyProcess?, Double) {
         let address = self.address
         let proxy = self.proxy
-        return (descriptor.release(), address, proxy)
+        let roundTrip = self.roundTrip
+        return (descriptor.release(), address, proxy, roundTrip)
     }
 
     /// Opens the stream that `configuration` asks for.
@@ -41,7 +44,9 @@ struct Transport: ~Copyable {
             do throws(SSHError) {
                 let socket = try connect(
                     address, subject, deadline: now + share, interrupt: interrupt)
-                return Transport(descriptor: socket, address: address.text, proxy: nil)
+                return Transport(
+                    descriptor: socket, address: address.text, proxy: nil,
+                    roundTrip: Clocks.monotonic() - now)
             } catch {
                 failure = error
             }
@@ -240,7 +245,8 @@ final class ProxyProcess {
         let child = try Child(
             ["/bin/sh", "-c", command], input: theirs.number, output: theirs.number,
             newSession: true)
-        return Transport(descriptor: ours, address: nil, proxy: ProxyProcess(child))
+        return Transport(
+            descriptor: ours, address: nil, proxy: ProxyProcess(child), roundTrip: 0)
     }
 
     deinit {

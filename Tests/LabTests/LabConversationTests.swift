@@ -1,4 +1,5 @@
 import MeshLab
+import TestSupport
 import Testing
 
 @Suite("A stand-in speaks enough of its protocol, and says what it is")
@@ -75,7 +76,7 @@ struct LabConversationTests {
 
     @Test("A head without an end, and random bytes, never hang or pile up")
     func rubbish() {
-        var random = SplitMix(state: 7)
+        var random = SplitMix(7)
         for kind in ["ollama", "redis", "postgres", "https"] {
             for _ in 0..<500 {
                 var conversation = Conversation(name: "x", kind: kind)
@@ -92,19 +93,6 @@ struct LabConversationTests {
     }
 
     private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
-}
-
-/// A small seeded generator, so that a failure can be had again.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ mixed >> 31
-    }
 }
 
 extension String {

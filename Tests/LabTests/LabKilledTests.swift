@@ -1,6 +1,7 @@
 import Glibc
 import LinuxSystem
 import MeshLab
+import TestSupport
 import Testing
 
 @Suite(
@@ -11,7 +12,7 @@ struct LabKilledTests {
     func killedAtRandom() throws {
         let lab = try KilledLab()
         defer { lab.remove() }
-        var random = SplitMix(state: 20)
+        var random = SplitMix(20)
         for round in 0..<10 {
             let child = try Child([KilledLab.program, "-t", lab.file, "lab", "up"])
             Clocks.sleep(Double(random.next() % 400) / 1000)

@@ -131,9 +131,12 @@ private enum Agreement {
     .enabled(if: geteuid() == 0 && KernelBackend.isAvailable()),
     .serialized)
 struct KernelWireGuardLabTests {
-    @Test("a device of 5,000 peers, made, changed, read and removed")
+    /// Under emulation each peer's Curve25519 takes 20 ms, and 1,500 peers fill tens of messages as well as 5,000 do.
+    private static let count = LabConditions.isUnderEmulation ? 1_500 : 5_000
+
+    @Test("a device of thousands of peers, made, changed, read and removed")
     func agreement() throws {
-        try inOwnNetwork { try Agreement.exercise(KernelBackend(), count: 5000) }
+        try inOwnNetwork { try Agreement.exercise(KernelBackend(), count: Self.count) }
     }
 
     @Test("leaves a link alone that is no WireGuard")

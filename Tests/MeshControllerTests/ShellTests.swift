@@ -54,16 +54,20 @@ struct ShellTests {
         let folder = try folder()
         defer { try? Files.removeTree(folder) }
         // Only the command line counts: scripts that wait for their input's end, run by a shell of a borrowed name.
+        // Nothing else holds their pipe open for writing than the shell that starts them: with it they end, whatever
+        // ends it.
         for name in ["node", "mp0-\(mesh)", "mp0-x\(mesh)"] {
             try Files.replace("\(folder)/\(name)", with: "read x\n".utf8, mode: 0o644)
         }
         let script = """
             cd \(folder); mkfifo hold; exec 3<>hold
-            (exec -a /opt/meshproof sh node agent --mesh \(mesh) --detached <hold) & one=$!
-            (exec -a wireguard-go sh mp0-\(mesh) <hold) & two=$!
-            (exec -a /opt/meshproof sh node agent --mesh \(mesh)x <hold) & three=$!
-            (exec -a wireguard-go sh mp0-x\(mesh) <hold) & four=$!
-            sleep 0.3; \(DownRun.sweepCommand(mesh: mesh).replacingExit)
+            (exec -a /opt/meshproof sh node agent --mesh \(mesh) --detached <hold 3>&-) & one=$!
+            (exec -a wireguard-go sh mp0-\(mesh) <hold 3>&-) & two=$!
+            (exec -a /opt/meshproof sh node agent --mesh \(mesh)x <hold 3>&-) & three=$!
+            (exec -a wireguard-go sh mp0-x\(mesh) <hold 3>&-) & four=$!
+            for p in $one $two $three $four; do
+            until [ "$(cat /proc/$p/comm)" = sh ]; do sleep 0.01; done; done
+            \(DownRun.sweepCommand(mesh: mesh).replacingExit)
             kill $one $two $three $four; wait 2>/dev/null; exit 0
             """
         let result = try Child.run(["bash", "-c", script], timeout: 60)

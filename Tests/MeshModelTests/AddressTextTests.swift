@@ -1,5 +1,6 @@
 import Glibc
 import MeshModel
+import TestSupport
 import Testing
 
 @Suite("Addresses are read strictly and written in their one canonical form")
@@ -46,7 +47,7 @@ struct AddressTextTests {
 
     @Test("random addresses survive their text, and the C library agrees with every one")
     func roundTrip() {
-        var random = Seeded(1)
+        var random = SplitMix(1)
         for round in 0..<4_000 {
             let address = Self.address(&random, sparse: round % 2 == 0)
             let text = address.description
@@ -58,7 +59,7 @@ struct AddressTextTests {
 
     @Test("text with random damage is read as the C library reads it, or refused by both")
     func damaged() {
-        var random = Seeded(2)
+        var random = SplitMix(2)
         let letters = Array("0123456789abcdefF:.:. g%/".utf8)
         for _ in 0..<20_000 {
             var text = Array(Self.address(&random, sparse: true).description.utf8)
@@ -84,7 +85,7 @@ struct AddressTextTests {
             "fd77:1::",
         ]
         .compactMap { IPAddress($0) }
-        var random = Seeded(3)
+        var random = SplitMix(3)
         #expect(sorted.shuffled(using: &random).sorted() == sorted)
     }
 
@@ -119,7 +120,7 @@ struct AddressTextTests {
         #expect(found == (wanted.isEmpty ? [] : [wanted]))
     }
 
-    static func address(_ random: inout Seeded, sparse: Bool) -> IPAddress {
+    static func address(_ random: inout SplitMix, sparse: Bool) -> IPAddress {
         func half() -> UInt64 {
             let value = random.next()
             if !sparse { return value }

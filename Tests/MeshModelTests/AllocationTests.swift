@@ -1,4 +1,5 @@
 import MeshModel
+import TestSupport
 import Testing
 
 @Suite("Overlay addresses are allocated once and never move")
@@ -129,7 +130,7 @@ struct AllocationTests {
 
     @Test("whatever comes and goes, nobody moves, nobody shares, and the result repeats")
     func random() throws {
-        var random = Seeded(12)
+        var random = SplitMix(12)
         for _ in 0..<100 {
             let networks = [
                 TopologySamples.prefixes("10.77.0.0/24"), TopologySamples.prefixes("fd77::/64"),

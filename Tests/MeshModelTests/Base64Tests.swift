@@ -1,4 +1,5 @@
 import MeshModel
+import TestSupport
 import Testing
 
 @Suite("Base64 and hexadecimal are strict, so that one value has one text")
@@ -27,7 +28,7 @@ struct Base64Tests {
 
     @Test("random bytes survive both")
     func roundTrip() {
-        var random = Seeded(6)
+        var random = SplitMix(6)
         for count in 0..<200 {
             let bytes = (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &random) }
             #expect(Base64.decode(Base64.encode(bytes)) == bytes)
@@ -37,7 +38,7 @@ struct Base64Tests {
 
     @Test("any change to a text means other bytes, or none")
     func unique() {
-        var random = Seeded(7)
+        var random = SplitMix(7)
         let alphabet = Array("ABCDabcd0189+/= \n".utf8)
         for _ in 0..<5_000 {
             let bytes = (0..<Int.random(in: 1...5, using: &random)).map { _ in

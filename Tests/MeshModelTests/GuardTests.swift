@@ -1,4 +1,5 @@
 import MeshModel
+import TestSupport
 import Testing
 
 @Suite("A guard is resolved from edges and services")
@@ -122,7 +123,7 @@ struct GuardTests {
         "whatever the topology: flows are of edges, between overlay addresses, to who has a guard")
     func properties() throws {
         for seed in 0..<300 {
-            var random = Seeded(UInt64(seed))
+            var random = SplitMix(UInt64(seed))
             let topology = TopologySamples.random(&random)
             let addresses = try OverlayAllocation.allocate(topology).addresses
             let index = PartyIndex(topology)

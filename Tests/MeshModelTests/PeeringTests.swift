@@ -1,4 +1,5 @@
 import MeshModel
+import TestSupport
 import Testing
 
 @Suite("Peerings follow from the paths, and each knows why it exists")
@@ -48,7 +49,7 @@ struct PeeringTests {
 
     @Test("random meshes: sorted, distinct, between known nodes, and with the reasons' pairs")
     func random() {
-        var random = Seeded(11)
+        var random = SplitMix(11)
         for _ in 0..<300 {
             let topology = TopologySamples.random(&random)
             let peerings = topology.peerings()

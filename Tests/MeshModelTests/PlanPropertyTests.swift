@@ -1,4 +1,5 @@
 import MeshModel
+import TestSupport
 import Testing
 
 @Suite("A plan, carried out on a model kernel,")
@@ -6,7 +7,7 @@ struct PlanPropertyTests {
     @Test("leaves nothing to do, whatever was there and whatever is wanted", arguments: 0..<16)
     func converges(block: UInt64) {
         for seed in 0..<500 {
-            var random = PlanRandom(seed: block * 1000 + UInt64(seed))
+            var random = SplitMix(block * 1000 + UInt64(seed))
             let desired = PlanWorld.desired(&random)
             let before = PlanWorld.observed(&random)
             let steps = Differ.plan(
@@ -65,7 +66,7 @@ struct PlanPropertyTests {
     @Test("never leaves a wanted allowed IP with nobody, between no two steps", arguments: 0..<8)
     func neverOrphans(block: UInt64) {
         for seed in 0..<500 {
-            var random = PlanRandom(seed: 900_000 + block * 1000 + UInt64(seed))
+            var random = SplitMix(900_000 + block * 1000 + UInt64(seed))
             let desired = PlanWorld.desired(&random)
             let before = PlanWorld.observed(&random)
             var model = ModelNode(before)
@@ -82,7 +83,7 @@ struct PlanPropertyTests {
     @Test("can be stopped after any step and taken up again", arguments: 0..<4)
     func resumes(block: UInt64) {
         for seed in 0..<200 {
-            var random = PlanRandom(seed: 500_000 + block * 1000 + UInt64(seed))
+            var random = SplitMix(500_000 + block * 1000 + UInt64(seed))
             let desired = PlanWorld.desired(&random)
             let before = PlanWorld.observed(&random)
             let steps = Differ.plan(

@@ -1,31 +1,5 @@
 import MeshModel
-
-/// SplitMix64: small, seeded, good enough to wander through states. *Source:* Steele, Lea, Flood, OOPSLA 2014.
-struct PlanRandom: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed &* 0x9e37_79b9_7f4a_7c15 &+ 1
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
-        return value ^ value >> 31
-    }
-
-    mutating func chance(_ outOf: Int) -> Bool { Int.random(in: 0..<outOf, using: &self) == 0 }
-
-    mutating func pick<Element>(_ elements: [Element]) -> Element {
-        elements[Int.random(in: 0..<elements.count, using: &self)]
-    }
-
-    mutating func some<Element>(_ elements: [Element], upTo most: Int) -> [Element] {
-        Array(elements.shuffled(using: &self).prefix(Int.random(in: 0...most, using: &self)))
-    }
-}
+import TestSupport
 
 /// Small worlds in which everything is likely to collide with everything.
 enum PlanWorld {
@@ -53,7 +27,7 @@ enum PlanWorld {
     private static let presharedKeys = (0..<3).map { PresharedKeyID(rawValue: "psk\($0)") }
 
     /// A document's interfaces: allowed IPs of one interface belong to one peer each.
-    static func desired(_ random: inout PlanRandom) -> [DesiredInterface] {
+    static func desired(_ random: inout SplitMix) -> [DesiredInterface] {
         random.some(names, upTo: 2).map { name in
             var pool = overlay.shuffled(using: &random)
             let peers = random.some(Array(1...6), upTo: 5).map { number in
@@ -77,7 +51,7 @@ enum PlanWorld {
     }
 
     /// Anything a kernel may hold, with other people's interfaces among ours.
-    static func observed(_ random: inout PlanRandom) -> ObservedNode {
+    static func observed(_ random: inout SplitMix) -> ObservedNode {
         let present = random.some(["mp0-lab", "mp1-lab", "mp7-lab", "mp0-labs", "wg0"], upTo: 5)
         let interfaces = present.enumerated().map { interface($1, index: Int32($0 + 2), &random) }
         var routes: [ObservedRoute] = []
@@ -104,7 +78,7 @@ enum PlanWorld {
     }
 
     private static func interface(
-        _ name: String, index: Int32, _ random: inout PlanRandom
+        _ name: String, index: Int32, _ random: inout SplitMix
     ) -> ObservedInterface {
         let kind = random.pick([InterfaceKind.kernel, .kernel, .userspace, .foreign(kind: "dummy")])
         var pool = overlay.shuffled(using: &random)

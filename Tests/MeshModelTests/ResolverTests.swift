@@ -1,4 +1,5 @@
 import MeshModel
+import TestSupport
 import Testing
 
 @Suite("Each managed node is told exactly its own part of the mesh")
@@ -29,8 +30,12 @@ struct ResolverTests {
         #expect(Set(documents.keys) == ["edge", "gpu", "db", "nat"])
         let key = { (byte: UInt8) in PublicKey(bytes: [UInt8](repeating: byte, count: 32)) ?? .zero
         }
+        // Tunnels and guards have suites of their own.
+        var edge = try #require(documents["edge"])
+        edge.tunnels = []
+        edge.guard = nil
         #expect(
-            documents["edge"]
+            edge
                 == NodeDocument(
                     meshID: "00112233445566778899aabbccddeeff", mesh: "lab", node: "edge",
                     revision: 7,
@@ -112,7 +117,7 @@ struct ResolverTests {
         "random meshes: both ends of a peering agree, peers are sorted, and no address has two owners"
     )
     func symmetric() throws {
-        var random = Seeded(13)
+        var random = SplitMix(13)
         for _ in 0..<200 {
             let topology = TopologySamples.random(&random)
             let inputs = try inputs(topology)

@@ -1,4 +1,5 @@
 import MeshModel
+import TestSupport
 
 /// Topologies made of values, and random ones.
 enum TopologySamples {
@@ -50,7 +51,7 @@ enum TopologySamples {
     }
 
     /// A topology of up to `limit` nodes with random endpoints, edges and peering.
-    static func random(_ random: inout Seeded, limit: Int = 12) -> Topology {
+    static func random(_ random: inout SplitMix, limit: Int = 12) -> Topology {
         let count = Int.random(in: 1...limit, using: &random)
         let nodes = (0..<count).map { number in
             Node(

@@ -1,4 +1,5 @@
 import MeshModel
+import TestSupport
 import Testing
 
 @Suite("An edge by SSH is resolved for both of its nodes")
@@ -101,7 +102,7 @@ struct TunnelTests {
 
     @Test("and random meshes agree: whatever a tunnel asks for, its server grants to that key")
     func granted() throws {
-        var random = Seeded(5)
+        var random = SplitMix(5)
         var count = 0
         for _ in 0..<300 {
             let topology = TopologySamples.random(&random)
@@ -203,9 +204,9 @@ struct TunnelTests {
         let pool = try ["a->x", "b->x", "c->x", "d->x"].flatMap { edge in
             [try tunnel(edge), try tunnel(edge) { $0.target = .unix("/run/x") }]
         }
-        var random = Seeded(3)
+        var random = SplitMix(3)
         for _ in 0..<500 {
-            let pick = { (random: inout Seeded) -> [DesiredTunnel] in
+            let pick = { (random: inout SplitMix) -> [DesiredTunnel] in
                 var edges: Set<String> = []
                 return pool.shuffled(using: &random).prefix(4).filter {
                     edges.insert($0.edge).inserted

@@ -1,6 +1,7 @@
 import MeshModel
 import MeshNode
 import NodeProtocol
+import TestSupport
 import Testing
 
 @Suite("Commit, confirm and rollback")

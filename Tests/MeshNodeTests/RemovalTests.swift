@@ -2,6 +2,7 @@ import LinuxSystem
 import MeshModel
 import MeshNode
 import NodeProtocol
+import TestSupport
 import Testing
 
 @Suite("Going down")

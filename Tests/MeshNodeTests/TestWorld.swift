@@ -4,6 +4,7 @@ import MeshModel
 import MeshNode
 import NodeProtocol
 import Secrets
+import TestSupport
 
 /// A model kernel behind the agent's protocol, with steps that can be made to fail.
 final class FakeKernel: NodeKernel {

@@ -1,6 +1,7 @@
 import MeshModel
 import MeshNode
 import NodeProtocol
+import TestSupport
 import Testing
 
 @Suite("A node refuses a document whose tunnels")

@@ -3,6 +3,7 @@ import LinuxSystem
 import MeshModel
 import Netlink
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("A netlink exchange")

@@ -1,5 +1,6 @@
 import MeshModel
 import Netlink
+import TestSupport
 import Testing
 
 @Suite("What is sent to the routing family")

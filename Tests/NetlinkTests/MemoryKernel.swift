@@ -1,6 +1,7 @@
 import Glibc
 import Netlink
 import Synchronization
+import TestSupport
 
 /// A kernel that keeps what it is told and gives it back in dumps: links, addresses, routes and rules.
 final class MemoryKernel: Sendable {

@@ -1,4 +1,5 @@
 import NodeProtocol
+import TestSupport
 import Testing
 
 @Suite("A stream is cut into the frames that were put into it")
@@ -14,7 +15,7 @@ struct FrameTests {
         "However the stream is chopped, the frames are the same", arguments: 0..<20 as Range<UInt64>
     )
     func chopped(seed: UInt64) throws {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix(seed)
         let payloads = (0..<60).map { _ in
             [UInt8](
                 (0..<Int.random(in: 1...300, using: &random)).map { _ in
@@ -83,21 +84,5 @@ struct FrameTests {
         var found = 0
         while try reader.next() != nil { found += 1 }
         #expect(found == count)
-    }
-}
-
-/// Random numbers that are the same in every run.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        // SplitMix64: every seed gives a full period.
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var word = state
-        word = (word ^ word >> 30) &* 0xbf58_476d_1ce4_e5b9
-        word = (word ^ word >> 27) &* 0x94d0_49bb_1331_11eb
-        return word ^ word >> 31
     }
 }

@@ -1,9 +1,9 @@
 import Glibc
 import NodeProtocol
+import TestSupport
 import Testing
 
-/// How many mutated inputs: MESHPROOF_FUZZ in the environment, else few enough for every run.
-let fuzzCount = getenv("MESHPROOF_FUZZ").flatMap { Int(String(cString: $0)) } ?? 3000
+private let fuzzCount = fuzzRounds(3000)
 
 @Suite("No input breaks the decoder")
 struct FuzzTests {
@@ -66,9 +66,9 @@ struct FuzzTests {
 
 /// Breaks JSON in the ways that parsers are broken by: bits, cuts, splices, repeats, and tokens at the wrong place.
 struct Mutator {
-    var random: SeededGenerator
+    var random: SplitMix
 
-    init(seed: UInt64) { random = SeededGenerator(seed: seed) }
+    init(seed: UInt64) { random = SplitMix(seed) }
 
     private static let tokens: [[UInt8]] = [
         "null", "true", "-0", "1e308", "1e-999", "-1", "18446744073709551616", "0.1", "\"\"",

@@ -6,12 +6,20 @@ import SSHTunnel
 final class TestServer {
     let folder: String
     let port: UInt16
+    private let namespace: String?
     private var process: Child
 
     /// Starts a server; `extra` are further lines of sshd_config.
     ///
     /// Throws where sshd cannot run: a machine without it fails the test instead of passing it by.
-    init(hostKeys: [String] = ["ed25519"], extra: String = "") throws {
+    ///
+    /// - Parameters:
+    ///   - address: where to listen; on loopback unless told otherwise.
+    ///   - namespace: the network namespace to run in, by its name for `ip netns`.
+    init(
+        hostKeys: [String] = ["ed25519"], extra: String = "", address: String = "127.0.0.1",
+        in namespace: String? = nil
+    ) throws {
         var template = Array("/tmp/meshproof-ssh-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp", "/tmp", errno: errno) }
         let folder = String(
@@ -31,7 +39,7 @@ final class TestServer {
         let configuration = """
             \(extra)
             Port \(port)
-            ListenAddress 127.0.0.1
+            ListenAddress \(address)
             \(keys)AuthorizedKeysFile \(folder)/authorized_keys
             PidFile none
             StrictModes no
@@ -45,23 +53,28 @@ final class TestServer {
 
             """
         try Files.replace("\(folder)/sshd_config", with: configuration.utf8)
-        process = try TestServer.start(folder)
+        self.namespace = namespace
+        process = try TestServer.start(folder, in: namespace)
         try writeClientConfiguration(knownHosts: knownHostsLine(hostKeys.first ?? ""))
-        try awaitListener()
+        if namespace == nil { try awaitListener() }
     }
 
-    private static func start(_ folder: String) throws -> Child {
+    private static func start(_ folder: String, in namespace: String?) throws -> Child {
         let log = Descriptor(
             owning: try check("creat", folder) { creat("\(folder)/sshd.log", 0o600) })
+        let inside = namespace.map { ["ip", "netns", "exec", $0] } ?? []
+        let sshd = [
+            Child.find("sshd") ?? "/usr/sbin/sshd", "-D", "-e", "-f", "\(folder)/sshd_config",
+        ]
         return try Child(
-            [Child.find("sshd") ?? "/usr/sbin/sshd", "-D", "-e", "-f", "\(folder)/sshd_config"],
+            inside + sshd,
             output: log.number, errors: log.number)
     }
 
     /// Starts the server again after a crash, on the same port.
     func revive() throws {
         _ = try process.wait(milliseconds: 5000)
-        process = try TestServer.start(folder)
+        process = try TestServer.start(folder, in: namespace)
         try awaitListener()
     }
 

@@ -1,7 +1,7 @@
 import Glibc
 import LinuxSystem
 import MeshModel
-import SSHTunnel
+@testable import SSHTunnel
 import Testing
 
 @Suite("A tunnel carries connections as they are")

@@ -240,11 +240,16 @@ struct TunnelTroubleTests {
             }
             func settle(_ what: String, _ wanted: Int) throws {
                 for _ in 0..<500 where try count(what) > wanted { Clocks.sleep(0.01) }
-                guard try count(what) == wanted else { exit(1) }
+                guard try count(what) <= wanted else { exit(1) }
             }
             try use(10)
-            Clocks.sleep(0.2)
-            let (files, threads) = (try count("fd"), try count("task"))
+            // The service's own threads and sockets end a moment after the connections.
+            var files = Int.max
+            while case let now = try count("fd"), now < files {
+                files = now
+                Clocks.sleep(0.3)
+            }
+            let threads = try count("task")
             try use(3000)
             try settle("fd", files)
             rig.server.killSessions()

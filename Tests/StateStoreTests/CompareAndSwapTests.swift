@@ -1,4 +1,5 @@
 import StateStore
+import TestSupport
 import Testing
 
 @Suite("A commit happens whole and only as expected")
@@ -57,7 +58,7 @@ struct CompareAndSwapTests {
     @Test("SQLite and the store in memory never differ", arguments: 0..<8 as Range<UInt64>)
     func sameAsModel(seed: UInt64) throws {
         try withFolder { folder in
-            var random = SeededGenerator(seed: seed)
+            var random = SplitMix(seed)
             let store = try StateStore.openForWriting(folder: folder)
             let model = MemoryStore()
             for _ in 0..<150 {

@@ -1,5 +1,6 @@
 import LinuxSystem
 import StateStore
+import TestSupport
 import Testing
 
 /// After a kill the database file and some prefix of its log are on the disk, the last block perhaps torn: each commit
@@ -39,7 +40,7 @@ struct CrashTests {
         arguments: 0..<4 as Range<UInt64>)
     func cut(seed: UInt64) throws {
         try withFolder { parent in
-            var random = SeededGenerator(seed: seed)
+            var random = SplitMix(seed)
             let (database, log) = try recorded("\(parent)/original")
             #expect(log.count > 100_000)
             var last = 0

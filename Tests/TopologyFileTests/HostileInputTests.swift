@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 import TopologyFile
 
@@ -105,7 +106,7 @@ struct HostileInputTests {
 
     @Test("mutated topologies are refused or read, and never break the parser")
     func mutated() throws {
-        let wanted = getenv("MESHPROOF_FUZZ").flatMap { Int(String(cString: $0)) } ?? 10_000
+        let wanted = fuzzRounds(10_000)
         let seeds = try [
             ExampleTests.example(), Array(TopologyFile.starter(mesh: "lab").utf8),
             Array(
@@ -134,7 +135,7 @@ struct HostileInputTests {
 
 /// Damages bytes in the ways that break parsers, the same way every time.
 struct Mutator {
-    private var state: UInt64
+    private var random: SplitMix
     private static let tokens: [[UInt8]] = [
         "- ", ": ", "{", "}", "[", "]", "&a ", "*a", "\"", "'", "|\n", ">\n", "? ", "# ", "\n",
         "\t",
@@ -143,18 +144,9 @@ struct Mutator {
         "ssh://", "@", "~", "null", "\u{feff}", "\u{2028}", "é",
     ].map { Array($0.utf8) }
 
-    init(seed: UInt64) { state = seed }
+    init(seed: UInt64) { random = SplitMix(seed) }
 
-    /// SplitMix64 (Steele, Lea, Flood 2014).
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
-        return value ^ value >> 31
-    }
-
-    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(max(1, bound))) }
+    mutating func below(_ bound: Int) -> Int { Int(random.next() % UInt64(max(1, bound))) }
 
     mutating func mutate(_ input: [UInt8]) -> [UInt8] {
         var bytes = input
@@ -162,12 +154,12 @@ struct Mutator {
             let at = below(bytes.count + 1)
             let end = min(bytes.count, at + below(24))
             switch below(8) {
-            case 0: bytes.insert(UInt8(truncatingIfNeeded: next()), at: at)
+            case 0: bytes.insert(UInt8(truncatingIfNeeded: random.next()), at: at)
             case 1: if at < bytes.count { bytes[at] ^= 1 << UInt8(below(8)) }
             case 2: bytes.removeSubrange(at..<end)
             case 3: bytes.insert(contentsOf: bytes[at..<end], at: below(bytes.count + 1))
             case 4: bytes.removeLast(below(min(bytes.count, 200) + 1))
-            case 5: if at < bytes.count { bytes[at] = UInt8(truncatingIfNeeded: next()) }
+            case 5: if at < bytes.count { bytes[at] = UInt8(truncatingIfNeeded: random.next()) }
             default: bytes.insert(contentsOf: Self.tokens[below(Self.tokens.count)], at: at)
             }
         }

@@ -1,6 +1,7 @@
 import MeshModel
 import Netlink
 import Synchronization
+import TestSupport
 import Testing
 import WireGuard
 

@@ -2,6 +2,7 @@ import LinuxSystem
 import MeshModel
 import Netlink
 import Synchronization
+import TestSupport
 import Testing
 import WireGuard
 

@@ -3,6 +3,7 @@ import LinuxSystem
 import MeshModel
 import Netlink
 import Synchronization
+import TestSupport
 import WireGuard
 
 /// A kernel with one WireGuard device in memory: it takes and gives the messages that the real one does.

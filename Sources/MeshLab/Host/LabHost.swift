@@ -24,7 +24,8 @@ public enum LabHost {
         do {
             return try serve(arguments[1])
         } catch {
-            return fail(error.description, 1)
+            // It becomes part of another error's text, which may have a hint of its own.
+            return fail(error.summary + (error.hint.map { " (\($0))" } ?? ""), 1)
         }
     }
 

@@ -13,7 +13,7 @@ enum TunnelServerCommand {
         let storage = FileStorage()
         let work = TunnelServerWork(
             folders: folders, storage: storage, keys: NodeKeys(folders, storage),
-            listener: TunnelListener(folders: folders, program: Child.find("sshd")),
+            listener: TunnelListener(folders: folders, sshd: "sshd"),
             program: try NodeCommands.programPath())
         var answer = TunnelServerHelper.Answer()
         do throws(TunnelServerFailure) {

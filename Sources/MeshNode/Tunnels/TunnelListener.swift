@@ -10,8 +10,11 @@ import MeshModel
 /// if its arguments name our configuration.
 struct TunnelListener {
     let folders: NodeFolders
-    /// sshd's file; nil where it is not installed.
-    let program: String?
+    /// A name to find in PATH, or a path.
+    let sshd: String
+
+    /// sshd's file; nil where it is not installed. Asked each time: it may be installed while we run.
+    var program: String? { Child.find(sshd).flatMap { Files.exists($0) ? $0 : nil } }
 
     /// How long it may take to listen, and to end. *Units:* seconds.
     private static let patience: Double = 8

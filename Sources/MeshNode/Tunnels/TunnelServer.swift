@@ -29,8 +29,7 @@ package final class TunnelServer {
     ) {
         self.folders = folders
         self.log = log
-        let found = Child.find(sshd).flatMap { Files.exists($0) ? $0 : nil }
-        let listener = TunnelListener(folders: folders, program: found)
+        let listener = TunnelListener(folders: folders, sshd: sshd)
         work = TunnelServerWork(
             folders: folders, storage: storage, keys: keys, listener: listener, program: program)
         helper =

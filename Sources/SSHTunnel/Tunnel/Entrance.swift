@@ -55,18 +55,24 @@ final class Entrance {
             let kind = Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
             let number = cl_accept4(descriptor, kind)
             if number >= 0 {
-                if case .tcp = end {
-                    var on: Int32 = 1
-                    setsockopt(
-                        number, Int32(IPPROTO_TCP), TCP_NODELAY, &on,
-                        socklen_t(MemoryLayout<Int32>.size))
-                }
+                if case .tcp = end { tune(number) }
                 return (number, 0)
             }
             let code = errno
             // The caller gave up while it waited: the next one may not have.
             if code != EINTR && code != ECONNABORTED { return (-1, code) }
         }
+    }
+
+    /// Small answers leave at once. A receive buffer of one size lets a turn find whole packets, where the kernel's
+    /// own tuning starts small; it also bounds what waits there. *Units:* bytes; the kernel doubles it.
+    private func tune(_ socket: Int32) {
+        func set(_ level: Int32, _ option: Int32, _ value: Int32) {
+            var value = value
+            setsockopt(socket, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+        }
+        set(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        set(SOL_SOCKET, SO_RCVBUF, 256 << 10)
     }
 
     // MARK: Listening

@@ -21,14 +21,25 @@ public final class Tunnel: Sendable {
     ///
     /// *Throws:* only where there is no thread or descriptor to be had. Entrances that are taken, a server that is
     /// away and a key that is refused are in ``status()``.
-    public init(_ tunnel: DesiredTunnel, identityFile: String) throws(SystemError) {
+    public convenience init(
+        _ tunnel: DesiredTunnel, identityFile: String
+    ) throws(SystemError) {
+        try self.init(tunnel, identityFile: identityFile, farAway: 0.002)
+    }
+
+    /// - Parameter farAway: the round trip from which a wide window is worth it, in seconds.
+    init(
+        _ tunnel: DesiredTunnel, identityFile: String, farAway: Double
+    ) throws(SystemError) {
         let board = TunnelBoard(tunnel)
         let inbox = TunnelInbox(bell: try Bell())
         let started = try Bell()
         let events = TunnelEvents(try EventLoop())
+        let dialBell = try Bell()
         worker = try Worker("mp-tunnel") {
             let loop = TunnelLoop(
-                tunnel, identityFile: identityFile, board: board, inbox: inbox, events: events)
+                tunnel, identityFile: identityFile, board: board, inbox: inbox, events: events,
+                dialBell: dialBell, farAway: farAway)
             loop.start()
             started.ring()
             loop.run()

@@ -26,10 +26,11 @@ final class TunnelBoard: Sendable {
     /// Publishes what changes seldom.
     func post(_ change: (inout ObservedTunnel) -> Void) { board.withLock { change(&$0) } }
 
+    func countAccepted() { accepted.wrappingAdd(1, ordering: .relaxed) }
+
     /// Publishes what changes with every byte.
-    func count(connections: Int, accepted: UInt64, sent: UInt64, received: UInt64) {
+    func count(connections: Int, sent: UInt64, received: UInt64) {
         self.connections.store(connections, ordering: .relaxed)
-        self.accepted.wrappingAdd(accepted, ordering: .relaxed)
         self.sent.wrappingAdd(sent, ordering: .relaxed)
         self.received.wrappingAdd(received, ordering: .relaxed)
     }

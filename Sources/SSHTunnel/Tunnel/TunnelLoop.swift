@@ -17,11 +17,13 @@ final class TunnelLoop {
     private let board: TunnelBoard
     private let inbox: TunnelInbox
     private let events: TunnelEvents
-    private let dialBell: Bell?
+    private let dialBell: Bell
+    private let farAway: Double
+    /// Pages that are never written cost nothing.
     private let scratch = UnsafeMutableRawBufferPointer.allocate(
-        byteCount: 256 << 10, alignment: 64)
+        byteCount: ForwardedConnection.wideWindow, alignment: 4096)
 
-    private var entrances: [Entrance] = []
+    private let entrances: EntranceSet
     private var current: ForwardingSession?
     /// Whether the current session is what ``tunnel`` asks for.
     private var isCurrentRight = false
@@ -30,8 +32,6 @@ final class TunnelLoop {
     private var dial: TunnelDial?
     private var backoff = Backoff()
     private var nextDial = 0.0
-    private var nextOpening = 0.0
-    private var pausedUntil: Double?
     private var madeAt = 0.0
     private var drainTime = 0.0
     private var sessionTrouble: TunnelProblem?
@@ -42,21 +42,21 @@ final class TunnelLoop {
 
     private static let inboxToken: UInt64 = 0
     private static let dialToken: UInt64 = 1
-    /// Pause between attempts to listen. *Units:* seconds.
-    private static let openingPause = 3.0
     /// A session that ended sooner has not shown that the server is well. *Units:* seconds.
     private static let proven = 10.0
 
     init(
         _ tunnel: DesiredTunnel, identityFile: String, board: TunnelBoard, inbox: TunnelInbox,
-        events: TunnelEvents
+        events: TunnelEvents, dialBell: Bell, farAway: Double
     ) {
         self.tunnel = tunnel
         self.identityFile = identityFile
         self.board = board
         self.inbox = inbox
         self.events = events
-        dialBell = try? Bell()
+        self.dialBell = dialBell
+        entrances = EntranceSet(events)
+        self.farAway = farAway
     }
 
     deinit { scratch.deallocate() }
@@ -65,17 +65,16 @@ final class TunnelLoop {
 
     func start() {
         try? events.loop.add(inbox.bell.number, token: TunnelLoop.inboxToken)
-        if let dialBell { try? events.loop.add(dialBell.number, token: TunnelLoop.dialToken) }
-        syncEntrances()
-        openEntrances()
+        try? events.loop.add(dialBell.number, token: TunnelLoop.dialToken)
+        entrances.become(tunnel.entrances, token: token)
         startDial()
         publish()
     }
 
     func run() {
         var isBusy = false
+        var now = Clocks.monotonic()
         while true {
-            let now = Clocks.monotonic()
             let pause = isBusy ? 0 : min(max(0, deadline - now), 3600)
             do throws(SystemError) {
                 // Rounded up: waking a moment too early would be waking twice.
@@ -83,9 +82,11 @@ final class TunnelLoop {
             } catch {
                 Clocks.sleep(0.01)
             }
-            look(now: Clocks.monotonic())
-            isBusy = rounds()
-            if let stopAt, draining.isEmpty || stopAt <= Clocks.monotonic() { break }
+            // Before anybody is called dead, what has arrived is heard.
+            now = Clocks.monotonic()
+            isBusy = rounds(now: now)
+            look(now: now)
+            if let stopAt, draining.isEmpty || stopAt <= now { break }
         }
         tearDown()
     }
@@ -97,8 +98,8 @@ final class TunnelLoop {
         case TunnelLoop.dialToken: finishDial()
         case current?.token: current?.noteSocket(event)
         default:
-            if let entrance = entrances.first(where: { $0.token == event.token }) {
-                accept(entrance)
+            if entrances.accept(event.token, admit) {
+                if let problem = entrances.takeProblem() { board.post { $0.lastError = problem } }
                 return
             }
             for (session, _) in draining {
@@ -112,19 +113,20 @@ final class TunnelLoop {
     }
 
     /// Gives every session a round; true where one has more to do at once.
-    private func rounds() -> Bool {
+    private func rounds(now: Double) -> Bool {
         var isBusy = false
-        let now = Clocks.monotonic()
         if let current { isBusy = current.round(scratch, now: now) }
         for (session, _) in draining where session.round(scratch, now: now) { isBusy = true }
         count()
         if let current, current.isDead { lose("the connection was lost: \(current.libraryText)") }
         if let refusal = current?.takeRefusal() { report(refusal) }
-        draining.removeAll { $0.session.isDead || $0.session.connections.isEmpty }
+        if !draining.isEmpty {
+            draining.removeAll { $0.session.isDead || $0.session.connections.isEmpty }
+        }
         return isBusy
     }
 
-    private func count(accepted: UInt64 = 0) {
+    private func count() {
         var sent: UInt64 = 0
         var received: UInt64 = 0
         var connections = waiting.count
@@ -136,32 +138,26 @@ final class TunnelLoop {
         }
         if let current { add(current) }
         for (session, _) in draining { add(session) }
-        board.count(connections: connections, accepted: accepted, sent: sent, received: received)
+        board.count(connections: connections, sent: sent, received: received)
     }
 
     /// When something has to be looked at although nothing happens.
     private var deadline: Double {
-        var times: [Double] = []
-        if let current { times.append(current.nextLook) }
-        for (session, until) in draining { times.append(min(session.nextLook, until)) }
-        if needsSession && dial == nil { times.append(nextDial) }
-        if entrances.contains(where: { !$0.isListening }) { times.append(nextOpening) }
-        if let first = waiting.first { times.append(first.until) }
-        if let pausedUntil { times.append(pausedUntil) }
-        if let stopAt { times.append(stopAt) }
-        return times.min() ?? .infinity
+        var first = min(entrances.deadline, stopAt ?? .infinity)
+        if let current { first = min(first, current.nextLook) }
+        for (session, until) in draining { first = min(first, session.nextLook, until) }
+        if needsSession && dial == nil { first = min(first, nextDial) }
+        if let caller = waiting.first { first = min(first, caller.until) }
+        return first
     }
 
     private func look(now: Double) {
         if let current, !current.isAlive(at: now) { lose("the server has not answered for 13 s") }
-        draining.removeAll { !$0.session.isAlive(at: now) || $0.until <= now }
-        while let first = waiting.first, first.until <= now { refuse(waiting.removeFirst().socket) }
-        if let pausedUntil, pausedUntil <= now { resumeAccepting() }
-        if stopAt != nil { return }
-        if now >= nextOpening && entrances.contains(where: { !$0.isListening }) {
-            openEntrances()
-            publish()
+        if !draining.isEmpty {
+            draining.removeAll { !$0.session.isAlive(at: now) || $0.until <= now }
         }
+        while let first = waiting.first, first.until <= now { refuse(waiting.removeFirst().socket) }
+        if entrances.look(now: now) { publish() }
         if needsSession && dial == nil && now >= nextDial { startDial() }
     }
 
@@ -185,7 +181,7 @@ final class TunnelLoop {
     private func wake() {
         backoff.reset()
         nextDial = 0
-        nextOpening = 0
+        entrances.hurry()
         current?.suspect()
         // An attempt that hangs may hang on what has just changed.
         if let dial, Clocks.monotonic() - dial.started > 1 { self.dial = nil }
@@ -209,15 +205,14 @@ final class TunnelLoop {
             backoff.reset()
             nextDial = 0
         }
-        syncEntrances()
-        openEntrances()
+        entrances.become(tunnel.entrances, token: token)
         publish()
     }
 
     private func stop(drain: Double) {
         let now = Clocks.monotonic()
         if stopAt == nil {
-            entrances = []
+            entrances.become([], token: token)
             dial = nil
             for (socket, _) in waiting { refuse(socket) }
             waiting = []
@@ -236,61 +231,17 @@ final class TunnelLoop {
         publish()
     }
 
-    // MARK: Entrances
+    // MARK: Callers
 
-    /// Keeps those that stay, closes those that go, adds those that are new.
-    private func syncEntrances() {
-        var kept = entrances.filter { tunnel.entrances.contains($0.end) }
-        for end in tunnel.entrances where !kept.contains(where: { $0.end == end }) {
-            kept.append(Entrance(end, token: token()))
-        }
-        entrances = kept
-    }
-
-    private func openEntrances() {
-        nextOpening = Clocks.monotonic() + TunnelLoop.openingPause
-        for entrance in entrances where !entrance.isListening {
-            entrance.open()
-            if entrance.isListening {
-                watch(entrance)
-            } else if let problem = entrance.problem, isNeeded(entrance) {
-                board.post { $0.lastError = problem }
-            }
-        }
-    }
-
-    private func watch(_ entrance: Entrance) {
-        try? events.loop.add(entrance.descriptor, token: entrance.token)
-    }
-
-    /// Not where the host lacks its address family and the other family's address of the same port is there.
-    private func isNeeded(_ entrance: Entrance) -> Bool {
-        guard entrance.isForeign, case .tcp(let place) = entrance.end else { return true }
-        return !entrances.contains { other in
-            guard other.isListening, case .tcp(let its) = other.end else { return false }
-            return its.port == place.port && its.address.family != place.address.family
-        }
-    }
-
-    private func accept(_ entrance: Entrance) {
-        // Bounded, so that a flood of callers does not keep those who are in from their turn.
-        for _ in 0..<64 {
-            let (socket, code) = entrance.accept()
-            if socket < 0 {
-                if code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOBUFS {
-                    pauseAccepting(code)
-                }
-                return
-            }
-            count(accepted: 1)
-            let isMaking = dial.map { Clocks.monotonic() - $0.started < Tunnel.grace } ?? false
-            if let current {
-                carry(socket, current)
-            } else if isMaking {
-                waiting.append((socket, Clocks.monotonic() + Tunnel.grace))
-            } else {
-                refuse(socket)
-            }
+    private func admit(_ socket: Int32) {
+        board.countAccepted()
+        let now = Clocks.monotonic()
+        if let current {
+            carry(socket, current)
+        } else if let dial, now - dial.started < Tunnel.grace {
+            waiting.append((socket, now + Tunnel.grace))
+        } else {
+            refuse(socket)
         }
     }
 
@@ -309,30 +260,11 @@ final class TunnelLoop {
         close(socket)
     }
 
-    /// A caller that cannot be accepted stays in the queue, and would wake us again and again.
-    private func pauseAccepting(_ code: Int32) {
-        pausedUntil = Clocks.monotonic() + 0.25
-        for entrance in entrances where entrance.isListening {
-            events.loop.remove(entrance.descriptor)
-        }
-        let problem = TunnelProblem(
-            at: Clocks.wall(), code: .unexpected,
-            message: "cannot accept a connection: \(SystemError.text(code))",
-            fix: "allow the agent more open files (LimitNOFILE=), or find what keeps so many open")
-        board.post { $0.lastError = problem }
-    }
-
-    private func resumeAccepting() {
-        pausedUntil = nil
-        for entrance in entrances where entrance.isListening { watch(entrance) }
-    }
-
     // MARK: The session
 
     private var needsSession: Bool { stopAt == nil && (current == nil || !isCurrentRight) }
 
     private func startDial() {
-        guard let dialBell else { return }
         do throws(SystemError) {
             dial = try TunnelDial(tunnel, identityFile: identityFile, bell: dialBell)
         } catch {
@@ -344,7 +276,7 @@ final class TunnelLoop {
     }
 
     private func finishDial() {
-        dialBell?.silence()
+        dialBell.silence()
         guard let outcome = dial?.take() else { return }
         dial = nil
         switch outcome {
@@ -359,7 +291,8 @@ final class TunnelLoop {
         let token = token()
         guard
             let new = ForwardingSession(
-                session, algorithms, target: tunnel.target, token: token, now: now),
+                session, algorithms, target: tunnel.target, token: token,
+                isFar: session.roundTrip >= farAway, now: now),
             (try? events.loop.addEdges(new.descriptor, token: token)) != nil
         else {
             nextDial = now + Backoff.lasting
@@ -437,20 +370,20 @@ final class TunnelLoop {
     }
 
     private func publish() {
-        let isBlocked = entrances.contains { !$0.isListening && isNeeded($0) }
         let state: ObservedTunnel.State
-        if isBlocked {
+        if entrances.isBlocked {
             state = .blocked
         } else if current != nil && isCurrentRight {
             state = .up
         } else {
             state = isRefused ? .refused : .connecting
         }
-        let listening = entrances.filter(\.isListening).map(\.end)
         if current != nil && isCurrentRight { sessionTrouble = nil }
-        let missing = entrances.filter { !$0.isListening && isNeeded($0) }
-        let problems = missing.compactMap(\.problem) + [sessionTrouble].compactMap(\.self)
+        let listening = entrances.listening
+        let problem = entrances.takeProblem()
+        let problems = entrances.problems + [sessionTrouble].compactMap(\.self)
         board.post { observed in
+            if let problem { observed.lastError = problem }
             observed.tunnel = tunnel
             if observed.state != state { observed.since = Clocks.wall() }
             observed.state = state

@@ -1,22 +1,22 @@
-import MeshModel
+package import MeshModel
 
 /// A kernel small enough to reason about, with WireGuard's rule that an allowed IP belongs to one peer.
-struct ModelNode {
-    private(set) var node: ObservedNode
+package struct ModelNode {
+    package private(set) var node: ObservedNode
     /// Allowed IPs that were somebody's and, for the time between two steps, nobody's.
-    private(set) var orphaned: Set<IPPrefix> = []
-    private(set) var failures: [String] = []
+    package private(set) var orphaned: Set<IPPrefix> = []
+    package private(set) var failures: [String] = []
     private var nextIndex: Int32 = 100
 
-    init(_ node: ObservedNode) {
+    package init(_ node: ObservedNode) {
         self.node = node
     }
 
-    mutating func apply(_ steps: [PlanStep]) {
+    package mutating func apply(_ steps: [PlanStep]) {
         for step in steps { apply(step.change) }
     }
 
-    mutating func apply(_ change: Change) {
+    package mutating func apply(_ change: Change) {
         switch change {
         case .installBinary, .enroll, .startAgent: break
         case .createInterface(let name, let backend): create(name, backend)
@@ -56,7 +56,7 @@ struct ModelNode {
     }
 
     /// The first peer of an interface is heard of.
-    mutating func touch(_ name: String, handshake: Double) {
+    package mutating func touch(_ name: String, handshake: Double) {
         device(name) { $0.peers[0].lastHandshake = handshake }
     }
 

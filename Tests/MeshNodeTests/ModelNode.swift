@@ -1,1 +1,0 @@
-../MeshModelTests/PlanModelNode.swift
