@@ -94,7 +94,8 @@ struct TunnelFaultTests {
             try world.lab.status().report.nodes.first { $0.node == "bee" }?.report?.observed
                 .tunnelServer?.process)
         let killed = try world.lab.on(
-            "bee", "sh", "-c", "pkill -9 -P \(server); for p in $(pgrep -u mp-tfsess); do kill -9 $p; done"
+            "bee", "sh", "-c",
+            "pkill -9 -P \(server); for p in $(pgrep -u mp-tfsess); do kill -9 $p; done"
         )
         #expect(killed.status.isSuccess)
         try traffic.say("go")

@@ -122,7 +122,8 @@ struct TunnelLabTests {
             "bee", "sh", "-c",
             "set -e; cd /run; ssh-keygen -q -t ed25519 -N '' -f impostor; kill \(server);"
                 + " while ss -Hltn | grep -q :51822; do sleep 0.1; done; pkill -u mp-ttfind || true;"
-                + " /usr/sbin/sshd -f /dev/null -h /run/impostor -p 51822 -o PidFile=/run/impostor.pid")
+                + " /usr/sbin/sshd -f /dev/null -h /run/impostor -p 51822 -o PidFile=/run/impostor.pid"
+        )
         #expect(impostor.status.isSuccess, "\(impostor.errorText)")
         #expect(
             try LabMesh.wait(40) {

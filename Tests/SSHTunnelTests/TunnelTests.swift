@@ -114,6 +114,11 @@ struct TunnelTests {
 
     @Test("1,000 connections are open at the same time")
     func thousand() throws {
+        // Application, tunnel, and the service twice over are one process here; sshd is another.
+        var limit = rlimit()
+        try check("getrlimit") { getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) }
+        limit.rlim_cur = limit.rlim_max
+        try check("setrlimit") { setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) }
         let rig = try TunnelRig()
         var sockets: [TestSocket] = []
         for number in 0..<1000 {

@@ -97,7 +97,9 @@ extension AgentCore {
     /// One overlay address of each peer that is wanted; nil wants all. For a hub, which has the whole overlay, the
     /// network's own address, which no node has.
     private func addressesToNudge(of wanted: Set<String>?) -> [IPAddress] {
-        let peers = (target?.interfaces ?? []).flatMap(\.peers).filter { wanted?.contains($0.node) ?? true }
+        let peers = (target?.interfaces ?? []).flatMap(\.peers).filter {
+            wanted?.contains($0.node) ?? true
+        }
         let addresses = peers.compactMap { peer in
             (peer.allowedIPs.first { $0.isHost } ?? peer.allowedIPs.first)?.address
         }

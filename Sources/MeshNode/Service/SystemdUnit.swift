@@ -30,6 +30,8 @@ package enum SystemdUnit {
         # A backtrace prints memory, and memory holds keys.
         Environment=SWIFT_BACKTRACE=enable=no
         LimitCORE=0
+        # Each connection that a tunnel carries takes a descriptor.
+        LimitNOFILE=65536
         # wireguard-go carries the data plane and outlives the agent.
         KillMode=process
         RuntimeDirectory=meshproof wireguard

@@ -25,7 +25,7 @@ final class EntranceSet {
     /// Whether applications cannot come in where they should.
     var isBlocked: Bool { entrances.contains { !$0.isListening && isNeeded($0) } }
 
-    /// Why those that are needed do not listen.
+    /// What is wrong with each of those.
     var problems: [TunnelProblem] {
         entrances.filter { !$0.isListening && isNeeded($0) }.compactMap(\.problem)
     }

@@ -9,7 +9,7 @@ import Testing
 @Suite(
     "A tunnel with 200 connections outlives every fault, loses nothing, and leaves nothing behind",
     .serialized, .enabled(if: getenv("MESHPROOF_SOAK") != nil))
-struct TunnelFaultTests {
+struct TunnelSoakTests {
     private static let connections = 200
 
     @Test("1 GiB comes back as it was sent, with keys made anew all the time")
