@@ -44,6 +44,7 @@ let package = Package(
         // Adapters: each talks to one thing outside.
         module("Netlink", ["CMnl", "CLinux", "LinuxSystem", "MeshModel"]),
         module("WireGuard", ["Netlink", "CSodium", "CLinux", "LinuxSystem", "MeshModel"]),
+        module("PacketFilter", ["MeshModel"]),
         module("Secrets", ["CSodium", "LinuxSystem", "MeshModel"]),
         module("TopologyFile", ["CYAML", "MeshModel"]),
         module("StateStore", ["CSQLite", "LinuxSystem", "MeshModel"]),
@@ -54,9 +55,8 @@ let package = Package(
         module(
             "MeshNode",
             [
-                "Netlink", "WireGuard", "Secrets", "SSHTunnel", "NodeProtocol", "CLinux",
-                "LinuxSystem",
-                "MeshModel",
+                "Netlink", "WireGuard", "PacketFilter", "Secrets", "SSHTunnel", "NodeProtocol",
+                "CLinux", "LinuxSystem", "MeshModel",
             ]),
         module(
             "MeshController",
@@ -93,6 +93,7 @@ let package = Package(
         tests("NetlinkTests", ["TestSupport", "Netlink", "LinuxSystem", "MeshModel"]),
         tests(
             "WireGuardTests", ["TestSupport", "WireGuard", "Netlink", "LinuxSystem", "MeshModel"]),
+        tests("PacketFilterTests", ["PacketFilter", "LinuxSystem", "MeshModel"]),
         tests("SecretsTests", ["Secrets", "LinuxSystem", "MeshModel"]),
         tests("TopologyFileTests", ["TestSupport", "TopologyFile", "MeshModel"]),
         tests("StateStoreTests", ["TestSupport", "StateStore", "LinuxSystem", "MeshModel"]),
@@ -118,9 +119,8 @@ let package = Package(
         tests(
             "LabTests",
             [
-                "TestSupport", "MeshLab", "MeshController", "Netlink", "WireGuard", "Secrets",
-                "SSHTunnel",
-                "NodeProtocol", "TopologyFile", "CLinux",
+                "TestSupport", "MeshLab", "MeshController", "Netlink", "WireGuard", "PacketFilter",
+                "Secrets", "SSHTunnel", "NodeProtocol", "TopologyFile", "CLinux",
                 "LinuxSystem", "MeshModel",
             ], exclude: ["Support/traffic.py"]),
     ]

@@ -50,6 +50,8 @@ package struct ModelNode {
             }
             node.tunnels[at].tunnel = tunnel
         case .closeTunnel(let edge): node.tunnels.removeAll { $0.tunnel.edge == edge }
+        case .setGuard: node.guard = ObservedGuard(differences: [])
+        case .removeGuard: node.guard = nil
         }
     }
 

@@ -9,8 +9,8 @@ extension CommandTable {
         explanation: """
             Reads the topology and says all that is wrong with it in one go, each with file,
             line, column and a fix. Where nothing is wrong it shows what follows: addresses,
-            edges with their transport, and which nodes become WireGuard peers, and why.
-            Talks to no node.
+            edges with their transport, which services the guard closes to all else, and
+            which nodes become WireGuard peers, and why. Talks to no node.
             """,
         examples: ["meshproof check", "meshproof check -t lab.yaml --json"]
     ) { invocation in
@@ -64,11 +64,20 @@ struct CheckReport: Encodable {
         let because: [String]
     }
 
+    struct ServiceLine: Encodable {
+        let name: String
+        let node: String
+        let port: UInt16
+        let shielded: Bool
+        let because: String?
+    }
+
     let valid: Bool
     let mistakes: [Mistake]
     let addresses: [String: [IPAddress]]
     let edges: [EdgeLine]
     let peerings: [PeeringLine]
+    let services: [ServiceLine]
 
     init(_ outcome: ParseOutcome, addresses: [String: [IPAddress]]) {
         valid = outcome.topology != nil
@@ -89,6 +98,16 @@ struct CheckReport: Encodable {
             outcome.topology.map { topology in
                 topology.derivedPeerings().map {
                     PeeringLine(a: $0.peering.a, b: $0.peering.b, because: $0.edges.map(\.id))
+                }
+            } ?? []
+        services =
+            outcome.topology.map { topology in
+                let guards = GuardResolver(topology, addresses: addresses)
+                return topology.services.map {
+                    let reason = guards.reasonNotToShield($0)
+                    return ServiceLine(
+                        name: $0.name, node: $0.node, port: $0.port, shielded: reason == nil,
+                        because: reason)
                 }
             } ?? []
     }
@@ -134,6 +153,8 @@ struct CheckView {
             edges.lines(width: output.wrapWidth).forEach(output.line)
         }
 
+        if !topology.services.isEmpty { services(topology).forEach(output.line) }
+
         output.line()
         var peerings = Table(["PEERING", "BECAUSE OF"], style)
         for derived in topology.derivedPeerings() {
@@ -148,6 +169,21 @@ struct CheckView {
             output.line("  " + style.dim("FORBIDDEN"))
             for pair in topology.forbid { output.line("  \(pair.from) → \(pair.to)") }
         }
+    }
+
+    /// Which services are closed to all but loopback and the mesh.
+    private func services(_ topology: Topology) -> [String] {
+        let style = workspace.style
+        let guards = GuardResolver(topology, addresses: addresses)
+        var table = Table(["SERVICE", "ON", "PORT", "SHIELDED"], style)
+        for service in topology.services {
+            let reason = guards.reasonNotToShield(service)
+            table.add([
+                service.name, service.node, service.port == 0 ? "–" : "\(service.port)",
+                reason.map { style.yellow("no") + ": \($0)" } ?? style.green("yes"),
+            ])
+        }
+        return [""] + table.lines(width: workspace.output.wrapWidth)
     }
 
     private static func way(to node: Node) -> String {

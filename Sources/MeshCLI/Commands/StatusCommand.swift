@@ -9,7 +9,7 @@ extension CommandTable {
         summary: "show how every node and every peering is",
         explanation: """
             Asks every node's kernel: interfaces, backends, handshakes, traffic, endpoints,
-            tunnels, and whether anything differs from what was agreed (drift; the node mends
+            tunnels, the guard and what it dropped, and whether anything differs from what was agreed (drift; the node mends
             it within 30 s by itself). Exit 0: all as it should be; 2: drift, or a peering is
             missing, or a tunnel does not stand; 1: a node could not be asked.
             """,
@@ -70,6 +70,7 @@ struct StatusView {
             tunnels.table(report.tunnels).lines(width: output.wrapWidth).forEach(output.line)
             tunnels.problems(report.tunnels)
         }
+        GuardView(output).drops(report)
         if !report.former.isEmpty { output.line() }
         output.former(report.former)
         for node in report.nodes {
@@ -102,10 +103,12 @@ struct StatusView {
 
     private func nodes(_ report: StatusReport) -> Table {
         let style = output.style
-        var table = Table(["NODE", "BACKEND", "REVISION", "PEERS", "DRIFT", "MENDED"], style)
+        let guards = GuardView(output)
+        var table = Table(
+            ["NODE", "BACKEND", "REVISION", "PEERS", "GUARD", "DRIFT", "MENDED"], style)
         for node in report.nodes {
             guard let found = node.report else {
-                table.add([node.node, style.red("no answer"), "–", "–", "–", "–"])
+                table.add([node.node, style.red("no answer"), "–", "–", "–", "–", "–"])
                 continue
             }
             let interface = found.observed.interfaces.first
@@ -116,6 +119,7 @@ struct StatusView {
                 node.node, interface?.kind.label ?? "none",
                 found.hello.unconfirmed.map { "\($0) unconfirmed" } ?? "\(found.hello.revision)",
                 "\(interface?.device?.peers.count ?? 0) of \(wanted)",
+                guards.word(found),
                 found.drift.isEmpty ? style.green("none") : style.yellow("\(found.drift.count)"),
                 mended.isEmpty ? "never" : Human.count(mended.count, "time") + last,
             ])

@@ -173,6 +173,8 @@ public struct DownRun: Sendable {
         """
         i=0; while [ $i -lt 20 ] && [ -e /run/meshproof/\(mesh)/agent.lock ]; do sleep 0.1; i=$((i+1)); done; \
         ip -o link show 2>/dev/null | sed -n 's/^[0-9]*: \\(mp[0-9]-\(mesh)\\)[:@].*/interface \\1/p'; \
+        nft list table inet \(Ownership.guardTable(mesh: mesh)) >/dev/null 2>&1 && \
+        echo "table inet \(Ownership.guardTable(mesh: mesh))"; \
         for f in /var/lib/meshproof/\(mesh) /run/meshproof/\(mesh) \
         /etc/systemd/system/meshproof-\(mesh).service /run/wireguard/mp[0-9]-\(mesh).sock; do \
         [ -e "$f" ] && echo "file $f"; done; \

@@ -6,15 +6,18 @@ public struct DesiredNode: Sendable, Equatable {
     public var tunnels: [DesiredTunnel]
     /// The server for tunnels that end there, or nil.
     public var tunnelServer: DesiredTunnelServer?
+    /// The guard, or nil where none is wanted.
+    public var `guard`: DesiredGuard?
 
     /// Gathers the parts.
     public init(
         interfaces: [DesiredInterface] = [], tunnels: [DesiredTunnel] = [],
-        tunnelServer: DesiredTunnelServer? = nil
+        tunnelServer: DesiredTunnelServer? = nil, guard: DesiredGuard? = nil
     ) {
         self.interfaces = interfaces
         self.tunnels = tunnels
         self.tunnelServer = tunnelServer
+        self.guard = `guard`
     }
 
     /// A node on which nothing of ours is wanted.
@@ -24,6 +27,7 @@ public struct DesiredNode: Sendable, Equatable {
 extension NodeDocument {
     /// What the document wants, without whom it is from and for.
     public var desired: DesiredNode {
-        DesiredNode(interfaces: interfaces, tunnels: tunnels, tunnelServer: tunnelServer)
+        DesiredNode(
+            interfaces: interfaces, tunnels: tunnels, tunnelServer: tunnelServer, guard: self.guard)
     }
 }

@@ -21,6 +21,8 @@ public struct NodeDocument: Codable, Sendable, Equatable {
     public var tunnels: [DesiredTunnel]
     /// The server for tunnels that end on this node; nil where none does.
     public var tunnelServer: DesiredTunnelServer?
+    /// What the node's guard lets in; nil where it is to have none.
+    public var `guard`: DesiredGuard?
 
     /// The format that this version writes.
     public static let currentFormat = 2
@@ -29,7 +31,7 @@ public struct NodeDocument: Codable, Sendable, Equatable {
     public init(
         meshID: String, mesh: String, node: String, revision: UInt64, issuedAt: Int64,
         interfaces: [DesiredInterface], tunnels: [DesiredTunnel] = [],
-        tunnelServer: DesiredTunnelServer? = nil
+        tunnelServer: DesiredTunnelServer? = nil, guard: DesiredGuard? = nil
     ) {
         format = Self.currentFormat
         self.meshID = meshID
@@ -40,6 +42,7 @@ public struct NodeDocument: Codable, Sendable, Equatable {
         self.interfaces = interfaces
         self.tunnels = tunnels
         self.tunnelServer = tunnelServer
+        self.guard = `guard`
     }
 }
 

@@ -16,13 +16,16 @@ public struct ObservedNode: Codable, Sendable, Equatable {
     public var tunnels: [ObservedTunnel]
     /// The tunnel server, or nil where there is none and none is wanted.
     public var tunnelServer: ObservedTunnelServer?
+    /// The guard, or nil where there is none and none is wanted.
+    public var `guard`: ObservedGuard?
 
     /// Gathers the parts.
     public init(
         bootID: String, observedAt: Double, interfaces: [ObservedInterface],
         routes: [ObservedRoute],
         derivedMTU: [String: Int] = [:], resolved: [String: SocketEndpoint] = [:],
-        tunnels: [ObservedTunnel] = [], tunnelServer: ObservedTunnelServer? = nil
+        tunnels: [ObservedTunnel] = [], tunnelServer: ObservedTunnelServer? = nil,
+        guard: ObservedGuard? = nil
     ) {
         self.bootID = bootID
         self.observedAt = observedAt
@@ -32,6 +35,7 @@ public struct ObservedNode: Codable, Sendable, Equatable {
         self.resolved = resolved
         self.tunnels = tunnels
         self.tunnelServer = tunnelServer
+        self.guard = `guard`
     }
 
     /// A node on which nothing of ours is.

@@ -29,6 +29,8 @@ extension Change {
         case .openTunnel(let tunnel): return "open tunnel " + tunnel.summary
         case .changeTunnel(let tunnel): return "change tunnel " + tunnel.summary
         case .closeTunnel(let edge): return "close tunnel \(edge)"
+        case .setGuard(let wanted): return "set the guard: " + wanted.summary
+        case .removeGuard: return "remove the guard"
         }
     }
 
@@ -36,7 +38,7 @@ extension Change {
     public var interface: String? {
         switch self {
         case .installBinary, .enroll, .startAgent, .setTunnelServer, .removeTunnelServer,
-            .openTunnel, .changeTunnel, .closeTunnel:
+            .openTunnel, .changeTunnel, .closeTunnel, .setGuard, .removeGuard:
             return nil
         case .createInterface(let name, _), .deleteInterface(let name),
             .setPrivateKey(let name, _, _),
@@ -109,5 +111,18 @@ extension DesiredTunnelServer {
     var summary: String {
         let names = grants.map(\.node).joined(separator: ", ")
         return "port \(port), for \(names.isEmpty ? "nobody" : names)"
+    }
+}
+
+extension DesiredGuard {
+    /// `lets in 3 flows of the mesh, shields ports 5432 and 8080`.
+    var summary: String {
+        var ports: [String] = []
+        for port in shielded.map({ "\($0.port)" }) where ports.last != port { ports.append(port) }
+        let flows = Set(admitted.map { "\($0.port)" }).count
+        let shields =
+            ports.isEmpty
+            ? "nothing" : (ports.count == 1 ? "port " : "ports ") + ports.joined(separator: ", ")
+        return "\(flows) \(flows == 1 ? "port" : "ports") open to the mesh, \(shields) shielded"
     }
 }

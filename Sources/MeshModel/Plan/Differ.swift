@@ -41,16 +41,18 @@ public enum Differ {
         return plan.steps
     }
 
-    /// As ``plan(mesh:desired:superseded:observed:now:)``, for all that is wanted of a node: interfaces first, so that
-    /// tunnels that go over the mesh find it standing.
+    /// As ``plan(mesh:desired:superseded:observed:now:)``, for all that is wanted of a node: the guard first, then
+    /// interfaces, so that tunnels that go over the mesh find it standing.
     public static func plan(
         mesh: String, desired: DesiredNode, superseded: DesiredNode = .bare,
         observed: ObservedNode, now: Double
     ) -> [PlanStep] {
-        plan(
-            mesh: mesh, desired: desired.interfaces, superseded: superseded.interfaces,
-            observed: observed, now: now)
+        GuardPlan.first(desired: desired, observed: observed)
+            + plan(
+                mesh: mesh, desired: desired.interfaces, superseded: superseded.interfaces,
+                observed: observed, now: now)
             + TunnelPlan.steps(desired: desired, observed: observed)
+            + GuardPlan.last(desired: desired, observed: observed)
     }
 
     /// As ``plan(mesh:desired:superseded:observed:now:)``, for a document.

@@ -58,6 +58,10 @@ public enum Change: Codable, Sendable, Equatable {
     case changeTunnel(tunnel: DesiredTunnel)
     /// Closes a tunnel; connections that are open may end first.
     case closeTunnel(edge: String)
+    /// Sets the guard: the whole table, in one transaction.
+    case setGuard(guard: DesiredGuard)
+    /// Removes the guard.
+    case removeGuard
 }
 
 extension Change {

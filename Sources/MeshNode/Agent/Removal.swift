@@ -55,8 +55,13 @@ package struct Removal {
         switch change {
         case .deleteInterface(let name): return "interface \(name), with its peers and routes"
         case .removeRoute(let route): return "route \(route.destination) (\(route.kind.rawValue))"
+        case .removeGuard: return "the guard"
         default: return change.summary
         }
+    }
+
+    private static func guardLine(_ mesh: String) -> String {
+        "table inet \(Ownership.guardTable(mesh: mesh))"
     }
 
     private func removeUnit(_ report: inout RemovalReport) {
@@ -136,6 +141,7 @@ package struct Removal {
             let observed = try kernel.observe(scope(networks))
             left += observed.interfaces.map { "interface \($0.name)" }
             left += observed.routes.map { "route \($0.destination) (\($0.kind.rawValue))" }
+            if observed.guard != nil { left.append(Self.guardLine(folders.mesh)) }
         } catch {
             left.append("unknown: \(error)")
         }

@@ -2,6 +2,7 @@ import Glibc
 import LinuxSystem
 import Netlink
 import NodeProtocol
+import PacketFilter
 
 extension RouteMonitor: KernelEvents {}
 
@@ -37,7 +38,7 @@ enum AgentCommand {
         Descriptors.raiseLimit()
         let kernel = RealKernel(
             keys: keys, others: OtherMeshes(folders, storage), tunnels: tunnels,
-            bootID: bootID)
+            guards: GuardKeeper(mesh: folders.mesh), bootID: bootID)
         let monitor: RouteMonitor
         do { monitor = try RouteMonitor() } catch { throw NodeError("watch the kernel", error) }
         let core = AgentCore(

@@ -1,6 +1,7 @@
 import LinuxSystem
 import MeshModel
 import NodeProtocol
+import PacketFilter
 
 /// `node leave`: what `down` does, without a controller and, if need be, without an agent.
 ///
@@ -33,7 +34,7 @@ enum LeaveCommand {
                 program: program))
         let kernel = RealKernel(
             keys: keys, others: OtherMeshes(folders, storage), tunnels: tunnels,
-            bootID: NodeCommands.bootID())
+            guards: GuardKeeper(mesh: folders.mesh), bootID: NodeCommands.bootID())
         let removal = Removal(folders: folders, storage: storage, kernel: kernel)
         let report = removal.run(networks: store.networks, at: .now())
         if options.has("--json") {

@@ -103,6 +103,7 @@ package struct DocumentCheck: Sendable {
             }
         }
         try TunnelCheck(document).run()
+        try GuardCheck(document).run()
     }
 
     private func invalid(_ message: String) -> ProtocolError {

@@ -36,7 +36,7 @@ extension RealKernel {
 
 /// A datagram for WireGuard to do a handshake over. *Shape:* one zero byte to the discard port (RFC 863).
 enum Nudge {
-    private static let port: UInt16 = 9
+    private static let port = Ownership.nudgePort
 
     /// Sends to each address and does not wait; what cannot be sent now is left out.
     static func send(to addresses: [IPAddress]) {

@@ -1,6 +1,7 @@
 import LinuxSystem
 package import MeshModel
 import Netlink
+package import PacketFilter
 import Secrets
 import WireGuard
 
@@ -15,6 +16,7 @@ package final class RealKernel: NodeKernel {
     private let keys: NodeKeys
     private let others: OtherMeshes
     package let tunnels: any NodeTunnels
+    private let guards: GuardKeeper
     private let bootID: String
     private var underlay = UnderlayMTU()
     /// Kept to tell whether a change of allowed IPs only adds.
@@ -28,11 +30,13 @@ package final class RealKernel: NodeKernel {
 
     /// The kernel, with the keys that devices are given.
     package init(
-        keys: NodeKeys, others: OtherMeshes, tunnels: any NodeTunnels, bootID: String
+        keys: NodeKeys, others: OtherMeshes, tunnels: any NodeTunnels, guards: GuardKeeper,
+        bootID: String
     ) {
         self.keys = keys
         self.others = others
         self.tunnels = tunnels
+        self.guards = guards
         self.bootID = bootID
     }
 
@@ -61,6 +65,7 @@ package final class RealKernel: NodeKernel {
                 for: interface, resolved: scope.resolved, links: links, routes: routes)
         }
         (observed.tunnels, observed.tunnelServer) = tunnels.observe(scope.desired)
+        observed.guard = guards.observe(scope.desired.guard)
         last = observed
         return observed
     }
@@ -195,6 +200,10 @@ package final class RealKernel: NodeKernel {
         case .removeRoute(let route): try removeRoute(route)
         case .setTunnelServer, .removeTunnelServer, .openTunnel, .changeTunnel, .closeTunnel:
             try tunnels.apply(change)
+        case .setGuard(let wanted):
+            try guarding { () throws(PacketFilterError) in try guards.set(wanted) }
+        case .removeGuard:
+            try guarding { () throws(PacketFilterError) in try guards.remove() }
         case .addPeer, .updatePeer, .removePeer: break
         case .installBinary, .enroll, .startAgent: break
         }
@@ -321,6 +330,12 @@ package final class RealKernel: NodeKernel {
         _ body: () throws(WireGuardError) -> Value
     ) throws(NodeError) -> Value {
         do throws(WireGuardError) { return try body() } catch { throw Self.failure(error) }
+    }
+
+    private func guarding(_ body: () throws(PacketFilterError) -> Void) throws(NodeError) {
+        do throws(PacketFilterError) { try body() } catch {
+            throw NodeError(.kernel, error.operation, "", error.message, hint: error.hint)
+        }
     }
 
     private static func failure(_ error: WireGuardError) -> NodeError {

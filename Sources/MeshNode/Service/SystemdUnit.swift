@@ -12,7 +12,8 @@ package enum SystemdUnit {
         [Unit]
         Description=meshproof agent for the mesh \(mesh)
         Documentation=man:wg(8)
-        After=network.target nss-lookup.target
+        # Those that load a whole ruleset, some after flushing the old one, come first.
+        After=network.target nss-lookup.target nftables.service firewalld.service ufw.service
         StartLimitIntervalSec=0
 
         [Service]

@@ -14,7 +14,9 @@ enum PortHolder {
         case .unix(let path): sockets = listeners(path)
         }
         if sockets.isEmpty { return nil }
-        for name in (try? Files.list("/proc")) ?? [] where Int32(name) != nil {
+        // We may hold the port's other address ourselves; that is not in our way.
+        let own = String(getpid())
+        for name in (try? Files.list("/proc")) ?? [] where Int32(name) != nil && name != own {
             for file in (try? Files.list("/proc/\(name)/fd")) ?? []
             where link("/proc/\(name)/fd/\(file)").map(sockets.contains) == true {
                 let words = (try? Files.read("/proc/\(name)/comm")) ?? []

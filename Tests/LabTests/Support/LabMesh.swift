@@ -24,14 +24,15 @@ final class LabMesh {
     ///   encrypting it for each of them; nil: where it is emulated.
     init(
         _ mesh: String, hosts names: [String], overlay: String = "10.88.0.0/24, fd88::/64",
-        tail: String = "", installed: Bool? = nil
+        tail: String = "", guarded: Bool = true, peering: String = "full",
+        installed: Bool? = nil
     ) throws {
         self.mesh = mesh
         folder = "/tmp/meshproof-test-\(mesh)-\(getpid())"
         hostsPath = "\(folder)/topology.yaml"
         hosts = names.enumerated().map { Host(name: $1, address: "198.51.100.\(11 + $0)") }
         try Files.makeFolder(folder)
-        try write(overlay: overlay, tail: tail)
+        try write(overlay: overlay, tail: tail, guarded: guarded, peering: peering)
         // What a former run that was killed left behind must not decide this one.
         _ = try? meshproof("lab", "down")
         let up = try meshproof("lab", "up", timeout: 300)
@@ -62,7 +63,7 @@ final class LabMesh {
     /// Rewrites the topology; `names` adds hosts behind those that are there.
     func write(
         overlay: String = "10.88.0.0/24, fd88::/64", adding names: [String] = [], tail: String = "",
-        port: Int = 51820
+        port: Int = 51820, guarded: Bool = true, peering: String = "full"
     ) throws {
         hosts += names.map { Host(name: $0, address: "198.51.100.\(11 + hosts.count)") }
         var text = """
@@ -70,7 +71,8 @@ final class LabMesh {
               name: \(mesh)
               network: [\(overlay)]
               port: \(port)
-              peering: full
+              peering: \(peering)
+              guard: \(guarded ? "on" : "off")
 
             nodes:
 
