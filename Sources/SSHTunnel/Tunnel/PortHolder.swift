@@ -10,13 +10,11 @@ enum PortHolder {
     static func find(_ end: TunnelEnd) -> String? {
         let sockets: Set<String>
         switch end {
-        case .tcp(let place): sockets = listeners(place.port)
+        case .tcp(let place): sockets = listeners(place)
         case .unix(let path): sockets = listeners(path)
         }
         if sockets.isEmpty { return nil }
-        // We may hold the port's other address ourselves; that is not in our way.
-        let own = String(getpid())
-        for name in (try? Files.list("/proc")) ?? [] where Int32(name) != nil && name != own {
+        for name in (try? Files.list("/proc")) ?? [] where Int32(name) != nil {
             for file in (try? Files.list("/proc/\(name)/fd")) ?? []
             where link("/proc/\(name)/fd/\(file)").map(sockets.contains) == true {
                 let words = (try? Files.read("/proc/\(name)/comm")) ?? []
@@ -27,15 +25,18 @@ enum PortHolder {
         return nil
     }
 
-    /// `socket:[inode]` of everything that listens on `port`, whatever its address.
-    private static func listeners(_ port: UInt16) -> Set<String> {
-        let digits = String(port, radix: 16, uppercase: true)
+    /// `socket:[inode]` of everything that listens at `place`, or at its port on every address. The other family's
+    /// loopback does not count: we may have that ourselves.
+    private static func listeners(_ place: SocketEndpoint) -> Set<String> {
+        let digits = String(place.port, radix: 16, uppercase: true)
         let ending = ":" + String(repeating: "0", count: 4 - digits.count) + digits
         var found: Set<String> = []
+        let own = place.address.family == .ipv4 ? "/proc/net/tcp" : "/proc/net/tcp6"
         for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
             for fields in rows(table) where fields.count > 9 {
                 // 0A is LISTEN, in the kernel's tcp_states.h.
-                if fields[1].hasSuffix(ending) && fields[3] == "0A" {
+                let isEvery = fields[1].prefix { $0 != ":" }.allSatisfy { $0 == "0" }
+                if fields[1].hasSuffix(ending) && fields[3] == "0A" && (isEvery || table == own) {
                     found.insert("socket:[\(fields[9])]")
                 }
             }
