@@ -327,7 +327,8 @@ final class TunnelLoop {
     /// Ends the session with its connections; `reason` is nil where somebody asked for that.
     private func lose(_ reason: String?) {
         guard let lost = current else { return }
-        lost.abandon()
+        // Told first: who is cut off and looks must not find a tunnel that is up.
+        defer { lost.abandon() }
         current = nil
         if Clocks.monotonic() - madeAt > TunnelLoop.proven || reason == nil { backoff.reset() }
         if let reason {
