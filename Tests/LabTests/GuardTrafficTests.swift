@@ -65,7 +65,7 @@ private final class TwoHosts {
     /// Writes a line to whoever connects, five times a second.
     func tick(_ port: Int, there isThere: Bool = false) throws {
         let script = """
-            (while sleep 0.2; do echo tick; done | busybox nc -l -p \(port)) >/dev/null 2>&1 &
+            while sleep 0.2; do echo tick; done 2>/dev/null | busybox nc -l -p \(port) >/dev/null 2>&1 &
             echo $! >>\(folder)/pids
             """
         if isThere { try there(script) } else { try sh(script) }
@@ -81,7 +81,8 @@ private final class TwoHosts {
     {
         let file = "\(folder)/heard-\(port)"
         let script = """
-            (sleep 600 | busybox nc \(address) \(port) >\(file) 2>/dev/null) >/dev/null 2>&1 &
+            { sleep 600 & echo $! >>\(folder)/pids; wait; } 2>/dev/null \
+            | busybox nc \(address) \(port) >\(file) 2>/dev/null &
             echo $! >>\(folder)/pids
             """
         if isThere { try there(script) } else { try sh(script) }
