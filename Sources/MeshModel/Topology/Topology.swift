@@ -142,7 +142,7 @@ public struct Node: Sendable, Equatable {
 /// Something that listens on one node.
 public struct Service: Sendable, Equatable {
     /// Where it listens.
-    public enum Bind: Sendable, Equatable, Hashable {
+    public enum Bind: Codable, Sendable, Equatable, Hashable {
         /// On every address (`any`, the usual and the risky default of many).
         case any
         /// On loopback only.
