@@ -34,6 +34,25 @@ public enum SecretFiles {
     /// *Throws:* ``SecretsError`` `unsafeFile` for a link, for a file of another user, and for one that the group or
     /// others can read or write; `malformed` for one that does not hold `count` bytes of base64.
     public static func read(_ path: String, count: Int) throws(SecretsError) -> SecretBytes? {
+        // Two bytes more than the text, for a line's end, and one to notice a longer file.
+        let room = SecretText.encodedCount(count) + 3
+        let secret = try lend(path, atMost: room) { (text) throws(SecretsError) -> SecretBytes? in
+            let secret = try SecretText.decode(text, count: count, ignoring: "\r\n")
+            if let secret { return secret }
+            throw SecretsError(
+                .malformed, "read secret", path, "does not hold \(count) bytes in base64",
+                hint: "restore the file from its backup")
+        }
+        return secret ?? nil
+    }
+
+    /// Lends a file's first bytes in locked memory for the time of `body`; nil where there is no such file.
+    ///
+    /// *Throws:* ``SecretsError`` `unsafeFile` as ``read(_:count:)`` does.
+    static func lend<Result>(
+        _ path: String, atMost room: Int,
+        _ body: (UnsafeRawBufferPointer) throws(SecretsError) -> Result
+    ) throws(SecretsError) -> Result? {
         // Without O_NONBLOCK a FIFO put in the file's place would hold us for ever.
         let number = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         let code = errno
@@ -48,22 +67,13 @@ public enum SecretFiles {
         }
         let file = Descriptor(owning: number)
         try inspect(file.number, path)
-        // Two bytes more than the text, for a line's end, and one to notice a longer file.
-        let room = SecretText.encodedCount(count) + 3
         var length = 0
         let text = try SecretBytes(count: room) { memory throws(SecretsError) in
             length = try fill(memory, from: file.number, path)
         }
-        let secret = try text.withBytes { (bytes) throws(SecretsError) -> SecretBytes? in
-            try SecretText.decode(
-                UnsafeRawBufferPointer(rebasing: bytes[..<length]), count: count, ignoring: "\r\n")
+        return try text.withBytes { (bytes) throws(SecretsError) -> Result in
+            try body(UnsafeRawBufferPointer(rebasing: bytes[..<length]))
         }
-        guard let secret else {
-            throw SecretsError(
-                .malformed, "read secret", path, "does not hold \(count) bytes in base64",
-                hint: "restore the file from its backup")
-        }
-        return secret
     }
 
     private static func fill(

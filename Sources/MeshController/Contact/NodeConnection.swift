@@ -1,6 +1,5 @@
 public import MeshModel
 public import NodeProtocol
-import LinuxSystem
 
 /// One conversation with a node's agent, over whatever carries it. Used by one thread at a time.
 public final class NodeConnection: Sendable {
@@ -123,48 +122,13 @@ public final class NodeConnection: Sendable {
     private static func exchange(
         _ request: Request, over stream: any ByteStream, timeout: Double
     ) throws(ControllerError) -> Response {
-        let deadline = Clocks.monotonic() + timeout
-        do {
-            let frame = try FrameReader.frame(try Wire.encode(request))
-            do throws(ControllerError) { try stream.write(frame, deadline: deadline) } catch {
-                // A bridge that found no agent has said so, and gone before it could read.
-                let said = stream.errorText
-                if error.code == .timeout || said.isEmpty { throw error }
-                throw hungUp(said)
-            }
-            var reader = FrameReader()
-            while true {
-                if let frame = try reader.next() {
-                    return try Wire.decode(Response.self, from: frame)
-                }
-                let bytes = try stream.read(deadline: deadline)
-                if bytes.isEmpty { throw hungUp(stream.errorText) }
-                reader.append(bytes)
-            }
-        } catch let error as ProtocolError {
-            throw ControllerError(.agent, error.message)
-        } catch let error as ControllerError {
-            throw error
-        } catch {
-            throw ControllerError(.agent, "\(error)")
-        }
-    }
-
-    private static func hungUp(_ said: String) -> ControllerError {
-        ControllerError(
-            .hungUp, said.isEmpty ? "the agent hung up" : said,
-            hint: "see the agent's log on the node; meshproof up starts it again")
+        try Conversation.exchange(request, for: Response.self, over: stream, timeout: timeout)
     }
 
     private static func unexpected(_ answer: Response, to request: String) -> ControllerError {
-        guard case .refused(let refusal) = answer else {
-            return ControllerError(.agent, "the agent's answer to \(request) makes no sense")
+        if case .refused(let refusal) = answer {
+            return Conversation.unexpected(refusal, to: request)
         }
-        switch refusal.code {
-        case .applyFailed: return ControllerError(.apply, refusal.message)
-        case .otherController, .notEnrolled: return ControllerError(.enroll, refusal.message)
-        default:
-            return ControllerError(.agent, "the agent refused to \(request): \(refusal.message)")
-        }
+        return Conversation.unexpected(nil, to: request)
     }
 }

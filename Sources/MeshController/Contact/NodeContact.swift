@@ -130,6 +130,13 @@ package final class NodeContact: Sendable {
         try NodeContact.talk(to: node, over: session, meshID: meshID, mesh: mesh, timeout: timeout)
     }
 
+    /// Starts a run of `verify` on the node.
+    func witness(mesh: String) throws(ControllerError) -> WitnessConnection {
+        let stream = try session.open("\(NodeProgram.installedPath) node witness --mesh \(mesh)")
+        return WitnessConnection(
+            over: OwnedStream(stream, of: session), node: node.name, timeout: timeout)
+    }
+
     /// A conversation over a connection that is made just now: proof that the node can still be reached.
     func freshAgent(
         meshID: String, mesh: String, timeout: Double

@@ -44,6 +44,18 @@ extension ControllerState {
         return keys
     }
 
+    /// The public halves of every SSH host key that a managed node has told, of all sets: while keys are being changed
+    /// there are two.
+    func allHostKeys(of topology: Topology) throws(ControllerError) -> [String: [PublicKey]] {
+        guard let store else { return [:] }
+        let records = try Self.translate { try NodeRegistry(store).all() }
+        var keys: [String: [PublicKey]] = [:]
+        for node in topology.nodes where node.managed {
+            keys[node.name] = (records[node.name]?.sshKeys ?? [:]).values.map(\.host)
+        }
+        return keys
+    }
+
     /// The next revision for each of these nodes, above what it has taken already; kept before it is used.
     public func nextRevisions(
         above highest: [String: UInt64]

@@ -1,0 +1,49 @@
+import LinuxSystem
+import MeshModel
+import NodeProtocol
+
+/// What the controller knows before a run of `verify`: documents as the topology wants them, addresses, keys.
+struct VerifyKnowledge: Sendable {
+    /// The run's random number.
+    let nonce: String
+    private let topology: Topology
+    private let documents: [String: NodeDocument]
+    private let addresses: [String: [IPAddress]]
+    private let unmanagedKeys: [String: PublicKey]
+
+    init(_ topology: Topology, _ state: ControllerState, meshID: String) throws(ControllerError) {
+        nonce = ControllerState.newMeshID()
+        self.topology = topology
+        addresses = try state.previewAddresses(for: topology)
+        documents =
+            MeshDesign(
+                topology,
+                ResolverInputs(
+                    meshID: meshID, issuedAt: Clocks.wallSeconds(), addresses: addresses,
+                    keys: try state.nodeKeys(of: topology), generation: state.generation,
+                    sshKeys: try state.sshKeys(of: topology)),
+                expected: topology.managedNames
+            ).documents
+        var keys: [String: PublicKey] = [:]
+        for node in topology.nodes where !node.managed { keys[node.name] = node.publicKey }
+        unmanagedKeys = keys
+    }
+
+    /// With what the nodes said of themselves.
+    func resolver(looks: [String: NodeLook]) -> VerifyResolver {
+        var faces = looks.mapValues(\.face)
+        // Where an unmanaged node is, its peers know best.
+        for (name, key) in unmanagedKeys {
+            let ends = looks.values.flatMap(\.interfaces).compactMap(\.device).flatMap(\.peers)
+                .filter { $0.publicKey == key }.compactMap { $0.endpoint?.address }
+            guard !ends.isEmpty else { continue }
+            faces[name] = HostFace(
+                node: name, underlay: Set(ends).sorted(), overlay: [], hardware: [])
+        }
+        return VerifyResolver(
+            topology,
+            VerifyInputs(
+                documents: documents, addresses: addresses, unmanagedKeys: unmanagedKeys,
+                faces: faces, clients: looks.mapValues(\.clients), nonce: nonce))
+    }
+}
