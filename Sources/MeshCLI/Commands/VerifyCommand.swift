@@ -45,19 +45,19 @@ extension CommandTable {
         let workspace = try Workspace(invocation)
         let question = try verifyQuestion(workspace)
         let hours = try invocation.seconds("valid", 24, in: 1...8784)
-        let keepsReceipt = !invocation.has("no-receipt")
-        let state = try workspace.state(writing: keepsReceipt)
+        let state = try workspace.state(writing: false)
         let progress = workspace.progress()
         let run = VerifyRun(
             workspace.topology, state: state, carrier: workspace.carrier(),
             settings: workspace.settings, progress: progress)
         var outcome = try run.run(question)
-        if keepsReceipt {
-            outcome.report.receipt = try state.appendReceipt(
+        progress.end()
+        if !invocation.has("no-receipt") {
+            // Only now is the state locked: a run must not keep anybody from working.
+            outcome.report.receipt = try workspace.patientState().appendReceipt(
                 outcome.report, facts: outcome.facts, lifetime: hours * 3600, now: Clocks.wall()
             ).sequence
         }
-        progress.end()
         if let path = invocation.values["junit"] {
             do {
                 try Files.replace(path, with: Array(JUnitReport.render(outcome.report).utf8))

@@ -52,6 +52,17 @@ struct Workspace {
         return state
     }
 
+    /// Opens the state for writing once whoever works on it is through, within half a minute.
+    func patientState() throws -> ControllerState {
+        let deadline = Clocks.monotonic() + 30
+        while true {
+            do { return try state(writing: true) } catch let error as ControllerError {
+                if error.code != .busy || Clocks.monotonic() >= deadline { throw error }
+                Clocks.sleep(0.2)
+            }
+        }
+    }
+
     /// Where the state of a mesh is: the lab's own, where `--lab` asks for it.
     static func folders(mesh: String, _ invocation: Invocation) -> StateFolders {
         guard invocation.has("lab") else {
