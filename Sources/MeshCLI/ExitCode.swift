@@ -6,6 +6,8 @@ package enum ExitCode {
     package static let failure: Int32 = 1
     /// `plan`: changes are pending. `status`: a node has drifted.
     package static let pending: Int32 = 2
+    /// `verify`, `receipt check`: an edge is not encrypted as asked, or a `forbid` line is broken.
+    package static let notEncrypted: Int32 = 3
     /// The call is wrong. *Source:* sysexits(3), EX_USAGE.
     package static let usage: Int32 = 64
     /// The topology is wrong. *Source:* sysexits(3), EX_DATAERR.
