@@ -74,6 +74,23 @@ public struct ReceiptChain: Sendable, Equatable {
         if let end { compare(with: end) }
     }
 
+    /// The same, with problems that were found elsewhere.
+    public func adding(_ more: [ReceiptProblem]) -> ReceiptChain {
+        var chain = self
+        chain.problems += more
+        return chain
+    }
+
+    /// Envelopes in the order of their numbers; those that cannot be read come last.
+    public static func inOrder(_ sources: [ReceiptSource], key: PublicKey) -> [ReceiptSource] {
+        let numbers = sources.map {
+            ReceiptVerifier.check($0.bytes, source: $0.name, key: key, now: 0).receipt?.sequence
+                ?? Int.max
+        }
+        return zip(sources, numbers).enumerated()
+            .sorted { ($0.element.1, $0.offset) < ($1.element.1, $1.offset) }.map(\.element.0)
+    }
+
     private mutating func follow(isWhole: Bool) {
         var seen: [Int: (digest: String, source: String)] = [:]
         var before: Receipt?
