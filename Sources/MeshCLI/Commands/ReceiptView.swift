@@ -105,7 +105,7 @@ struct ReceiptView {
         table.lines(width: output.wrapWidth).dropFirst().forEach { output.line($0) }
         output.line()
         VerifyView.lines(
-            receipt.report, style: style, width: output.width, validUntil: receipt.expiresAt,
+            receipt.report, style: style, width: output.wrapWidth, validUntil: receipt.expiresAt,
             isDetailed: true
         ).forEach { output.line($0) }
     }
@@ -139,7 +139,7 @@ struct ReceiptView {
                 "  ",
                 "\(numbers.count == 1 ? "" : "The newest was ")made \(Timestamp.words(newest.issuedAt)), valid until \(Timestamp.words(newest.expiresAt)), topology sha256:\(newest.statement.predicate.topology.prefix(12))"
             )
-            let says = VerifyView.conclusion(newest.report)
+            let says = VerifySummary(newest.report).text
             let isGood = newest.report.isProven
             output.hang("  It says: ", isGood ? says : style.yellow(says))
         } else {

@@ -92,10 +92,9 @@ struct VerifyPainter {
                 ? style.yellow("\(edge.level.rawValue) only") : edge.level.rawValue)
         var lines: [String]
         if name.count > nameWidth {
-            lines = [
-                "  \(mark) \(name)",
-                "    " + String(repeating: " ", count: nameWidth) + "  " + words,
-            ]
+            lines =
+                TextWrap.hang("  \(mark) ", name, width: width)
+                + ["    " + String(repeating: " ", count: nameWidth) + "  " + words]
         } else {
             lines = ["  \(mark) \(name.padding(to: nameWidth))  \(words)"]
         }
