@@ -109,12 +109,17 @@ let package = Package(
         tests(
             "MeshControllerTests",
             [
-                "MeshController", "StateStore", "Secrets", "NodeProtocol", "TopologyFile",
+                "TestSupport", "MeshController", "StateStore", "Secrets", "NodeProtocol",
+                "TopologyFile",
                 "LinuxSystem", "MeshModel",
             ]),
         tests(
             "MeshCLITests",
-            ["MeshCLI", "MeshController", "NodeProtocol", "LinuxSystem", "MeshModel"]),
+            [
+                "TestSupport", "MeshCLI", "MeshController", "NodeProtocol", "Secrets",
+                "LinuxSystem",
+                "MeshModel",
+            ]),
         // Root, namespaces and a kernel with WireGuard (or wireguard-go); see scripts/test.
         tests(
             "LabTests",

@@ -6,8 +6,8 @@ package enum ExitCode {
     package static let failure: Int32 = 1
     /// `plan`: changes are pending. `status`: a node has drifted.
     package static let pending: Int32 = 2
-    /// `verify`: an edge is not encrypted at the level asked for, or a `forbid` line does not hold.
-    package static let unproven: Int32 = 3
+    /// `verify`, `receipt check`: an edge is not encrypted as asked, or a `forbid` line is broken.
+    package static let notEncrypted: Int32 = 3
     /// The call is wrong. *Source:* sysexits(3), EX_USAGE.
     package static let usage: Int32 = 64
     /// The topology is wrong. *Source:* sysexits(3), EX_DATAERR.

@@ -1,3 +1,5 @@
+public import MeshModel
+
 /// What a mesh has once. *Shape:* `mesh/…`.
 public struct MeshRegistry: Sendable {
     private let store: any KeyValueStore
@@ -17,5 +19,20 @@ public struct MeshRegistry: Sendable {
         String(decoding: try store.settle(Self.key) { Array(made.utf8) }, as: UTF8.self)
     }
 
+    /// The controller's public key as it was last written down, or nil.
+    ///
+    /// Beside the sealed private key, so that receipts can be checked without opening any secret.
+    public func controllerKey() throws(StoreError) -> PublicKey? {
+        try store.get(Self.controllerKeyKey).flatMap {
+            PublicKey(String(decoding: $0.value, as: UTF8.self))
+        }
+    }
+
+    /// Writes the controller's public key down. *Idempotency:* the one that is there already costs no commit.
+    public func note(controllerKey key: PublicKey) throws(StoreError) {
+        try store.update(Self.controllerKeyKey) { _ in Array(key.description.utf8) }
+    }
+
     private static let key = "mesh/identity"
+    private static let controllerKeyKey = "mesh/controller-key"
 }

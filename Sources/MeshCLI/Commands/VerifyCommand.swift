@@ -70,7 +70,7 @@ extension CommandTable {
         } else {
             VerifyView(workspace.output).print(outcome.report)
         }
-        return outcome.report.isProven ? ExitCode.fine : ExitCode.unproven
+        return outcome.report.isProven ? ExitCode.fine : ExitCode.notEncrypted
     }
 
     private static func verifyQuestion(_ workspace: Workspace) throws -> VerifyQuestion {

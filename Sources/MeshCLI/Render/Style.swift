@@ -56,9 +56,7 @@ package struct Output: Sendable {
 
     /// Writes `label` and a text that, where it is too long for the terminal, goes on below its own beginning.
     package func hang(_ label: String, _ text: String) {
-        let left = TextWrap.visible(label)
-        let lines = TextWrap.lines(text, width: max(wrapWidth - left, 20))
-        line(label + lines.joined(separator: "\n" + String(repeating: " ", count: left)))
+        TextWrap.hang(label, text, width: wrapWidth).forEach { line($0) }
     }
 
     /// Writes text and a newline; a reader that has gone away is no error of ours.

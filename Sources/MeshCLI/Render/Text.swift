@@ -25,6 +25,32 @@ package enum TextWrap {
         return line.count <= width ? line : line.prefix(max(width - 1, 0)) + "…"
     }
 
+    /// `label` and a text that, where it is too long for `width`, goes on below its own beginning; each line of the
+    /// text painted by itself, because a pager forgets colours at the end of a line.
+    package static func hang(
+        _ label: String, _ text: String, width: Int, paint: (String) -> String = { $0 }
+    ) -> [String] {
+        let left = visible(label)
+        let margin = String(repeating: " ", count: left)
+        return lines(text, width: max(width - left, 20)).enumerated().map { index, line in
+            (index == 0 ? label : margin) + paint(line)
+        }
+    }
+
+    /// The text without what a terminal would obey: control characters, and those that turn the direction of writing.
+    package static func plain(_ text: String) -> String {
+        String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.map { scalar in
+                    switch scalar.value {
+                    case 0x0a: " "
+                    case 0..<0x20, 0x7f...0x9f, 0x200e...0x200f, 0x2028...0x202e, 0x2066...0x2069:
+                        "\u{fffd}"
+                    default: scalar
+                    }
+                }))
+    }
+
     /// Columns that a text takes, colours not counted.
     package static func visible(_ text: some StringProtocol) -> Int {
         var count = 0

@@ -28,7 +28,7 @@ package enum Help {
                 + " meshproof \(command.name)\(command.operands.isEmpty ? "" : " " + command.operands) [OPTIONS]",
             "",
         ]
-        lines += TextWrap.lines(command.explanation, width: 78)
+        lines += wrapped(command.explanation)
         lines += ["", style.bold("Options:")]
         let options = command.options + Option.common
         let labels = options.map(label)
@@ -41,6 +41,26 @@ package enum Help {
         lines += ["", style.bold(command.examples.count == 1 ? "Example:" : "Examples:")]
         lines += command.examples.map { "  \($0)" }
         return lines.joined(separator: "\n")
+    }
+
+    /// Paragraphs wrapped, and lists, whose lines begin with spaces, left as they are.
+    private static func wrapped(_ text: String) -> [String] {
+        var lines: [String] = []
+        var paragraph = ""
+        func end() {
+            if !paragraph.isEmpty { lines += TextWrap.lines(paragraph, width: 78) }
+            paragraph = ""
+        }
+        for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+            if line.isEmpty || line.hasPrefix(" ") {
+                end()
+                lines.append(String(line))
+            } else {
+                paragraph += line + "\n"
+            }
+        }
+        end()
+        return lines
     }
 
     private static func label(_ option: Option) -> String {

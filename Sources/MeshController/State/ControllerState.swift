@@ -52,6 +52,7 @@ public final class ControllerState: Sendable {
         let meshID = try Self.translate {
             try MeshRegistry(store).settleIdentity(Self.newMeshID())
         }
+        try Self.translate { try MeshRegistry(store).note(controllerKey: signingKey.publicKey) }
         opened = Opened(
             identity: MeshIdentity(mesh: mesh, meshID: meshID, controllerKey: signingKey.publicKey),
             signingKey: signingKey, vault: vault)
