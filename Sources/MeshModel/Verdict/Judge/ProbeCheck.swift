@@ -1,0 +1,34 @@
+/// Does the edge work: was its own probe answered?
+enum ProbeCheck {
+    static func inspect(_ view: EdgeView) -> Inspection {
+        var inspection = Inspection()
+        guard view.isProbed else {
+            RealTraffic.inspect(view, &inspection)
+            return inspection
+        }
+        let node = view.edge.from.node
+        guard view.section(\.probes, "probes", of: node, for: .live, &inspection) != nil,
+            view.answered.isEmpty
+        else { return inspection }
+        let put = view.ownProbes.filter { $0.outcome != .failed }
+        if let probe = put.first {
+            inspection.fail(
+                .live,
+                Finding(
+                    .noAnswer, .serious, on: view.edge.to.node,
+                    "\(view.edge.service.name) did not answer \(node) at \(put.map { $0.order.target.description }.listed): \(probe.message)",
+                    fix:
+                        "does \(view.edge.service.name) run on \(view.edge.to.node)? meshproof status"
+                ))
+        } else {
+            let problem = view.ownProbes.first
+            inspection.fail(
+                .live,
+                Finding(
+                    .notLookedAt, .serious, on: node,
+                    "the edge was not probed from \(node)\(problem.map { ": \($0.message)" } ?? "")",
+                    fix: "verify again"))
+        }
+        return inspection
+    }
+}

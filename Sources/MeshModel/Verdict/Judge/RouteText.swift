@@ -1,0 +1,52 @@
+/// A route or a rule as text, as far as it has to be understood. What is not understood counts as touching the edge.
+struct RouteText {
+    private let words: [Substring]
+
+    init(_ text: String) {
+        words = text.split(whereSeparator: { $0 == " " || $0 == "\t" })
+    }
+
+    /// Whether a route was made for one of these addresses, or a few around it.
+    ///
+    /// A wider one (a company's 10.0.0.0/8) is beside the point: the kernel's answers take the longest prefix, and are
+    /// asked for.
+    func isAimed(at addresses: [IPAddress]) -> Bool {
+        guard let first = words.first else { return false }
+        let kinds: Set<Substring> = ["unicast", "local", "broadcast", "multicast", "throw", "nat"]
+        guard let target = kinds.contains(first) ? words.dropFirst().first : first else {
+            return true
+        }
+        if target == "default" { return false }
+        guard let prefix = Self.prefix(target) else { return true }
+        // As narrow as a small overlay: nobody's company network.
+        let isNarrow = Int(prefix.length) >= prefix.address.family.bits - 8
+        return isNarrow && addresses.contains { prefix.contains($0) }
+    }
+
+    /// Whether a rule may catch packets of the edge that the kernel's answers do not speak of.
+    ///
+    /// Answers are asked for with addresses, protocol, service's port and user, for an unmarked packet from any client
+    /// port; rules by these are in them.
+    func isUnforeseen(targets: [IPAddress], sources: [IPAddress], marks: Bool) -> Bool {
+        if let to = prefix(after: "to"), !targets.contains(where: { to.contains($0) }) {
+            return false
+        }
+        if let from = prefix(after: "from"), !sources.contains(where: { from.contains($0) }) {
+            return false
+        }
+        if words.contains("fwmark") { return marks }
+        let selectors: Set<Substring> = ["sport", "tos", "dsfield", "dscp", "flowlabel", "tun_id"]
+        return words.contains(where: selectors.contains)
+    }
+
+    private func prefix(after word: Substring) -> IPPrefix? {
+        guard let place = words.firstIndex(of: word), place + 1 < words.count,
+            place == 0 || words[place - 1] != "not"
+        else { return nil }
+        return Self.prefix(words[place + 1])
+    }
+
+    private static func prefix(_ word: Substring) -> IPPrefix? {
+        IPPrefix(String(word)) ?? IPAddress(String(word)).map { IPPrefix(host: $0) }
+    }
+}
