@@ -96,7 +96,7 @@ struct StreamStart {
         let start = Int(sequence &- first)
         if start >= Beginning.length { return }
         for (index, pattern) in Beginning.patterns.enumerated() {
-            for offset in start..<pattern.count {
+            for offset in stride(from: start, to: pattern.count, by: 1) {
                 guard let byte = payload.byte(offset - start) else { break }
                 if pattern[offset] != byte {
                     direction.possible &= ~(1 << UInt16(index))

@@ -20,6 +20,13 @@ package struct Frame {
         package var offset: Int
         /// Whether others follow.
         package var hasMore: Bool
+
+        /// Gathers the parts.
+        package init(identification: UInt32, offset: Int, hasMore: Bool) {
+            self.identification = identification
+            self.offset = offset
+            self.hasMore = hasMore
+        }
     }
 
     /// What is looked at of a TCP header.
