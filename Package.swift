@@ -50,6 +50,7 @@ let package = Package(
         module("StateStore", ["CSQLite", "LinuxSystem", "MeshModel"]),
         module("SSHTunnel", ["CSSH", "CLinux", "LinuxSystem", "MeshModel"]),
         module("NodeProtocol", ["MeshModel"]),
+        module("WireWitness", ["CLinux", "LinuxSystem", "MeshModel"]),
 
         // The three programs that live in the one binary.
         module(
@@ -80,7 +81,7 @@ let package = Package(
             name: "meshproof-bench",
             dependencies: [
                 "MeshModel", "TopologyFile", "Netlink", "WireGuard", "Secrets", "SSHTunnel",
-                "LinuxSystem", "CLinux",
+                "WireWitness", "LinuxSystem", "CLinux",
             ],
             swiftSettings: settings),
 
@@ -99,6 +100,7 @@ let package = Package(
         tests("StateStoreTests", ["TestSupport", "StateStore", "LinuxSystem", "MeshModel"]),
         tests(
             "SSHTunnelTests", ["TestSupport", "SSHTunnel", "CLinux", "LinuxSystem", "MeshModel"]),
+        tests("WireWitnessTests", ["TestSupport", "WireWitness", "MeshModel"]),
         tests("NodeProtocolTests", ["TestSupport", "NodeProtocol", "MeshModel"]),
         tests(
             "MeshNodeTests",
@@ -125,7 +127,7 @@ let package = Package(
             "LabTests",
             [
                 "TestSupport", "MeshLab", "MeshController", "Netlink", "WireGuard", "PacketFilter",
-                "Secrets", "SSHTunnel", "NodeProtocol", "TopologyFile", "CLinux",
+                "Secrets", "SSHTunnel", "NodeProtocol", "TopologyFile", "WireWitness", "CLinux",
                 "LinuxSystem", "MeshModel",
             ], exclude: ["Support/traffic.py"]),
     ]

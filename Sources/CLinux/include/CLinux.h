@@ -84,4 +84,45 @@ char **cl_environment(void);
 // Terminal width in columns, or 0 where `fd` is no terminal. (ioctl is variadic, winsize a macro's argument.)
 int cl_terminal_width(int fd);
 
+// Packet sockets: the ring's structures are unions of versions, and its macros are function-like.
+// A frame in a ring, as the kernel describes it.
+struct cl_frame {
+    const uint8_t *bytes;
+    uint32_t kept;      // bytes that are here
+    uint32_t length;    // bytes that there were
+    uint32_t network;   // where the network layer's header begins
+    uint16_t protocol;  // the kernel's Ethernet type, in host order
+    uint16_t hardware;  // ARPHRD_*
+    uint8_t kind;       // PACKET_HOST, PACKET_OUTGOING, ...
+};
+// The place in a block while its frames are taken one after the other.
+struct cl_cursor {
+    const uint8_t *next;
+    const uint8_t *end;
+    uint32_t left;
+};
+enum { CL_PACKET_OUTGOING = 4, CL_HARDWARE_ETHER = 1, CL_HARDWARE_LOOPBACK = 772 };
+// A TPACKET_V3 socket with a ring of `blocks` blocks of `size` bytes, mapped at `*ring`; bound to nothing yet.
+int cl_packet_open(uint32_t size, uint32_t blocks, uint32_t retire_ms, void **ring);
+// From now on every frame of the device, both ways, goes into the ring. Loopback shows each frame once if asked.
+int cl_packet_bind(int fd, int index, int skip_outgoing);
+// Counts since the last call; a drop is also a packet.
+int cl_packet_statistics(int fd, uint32_t *packets, uint32_t *drops);
+// Whether a block is ours to read; if so the cursor is put before its first frame.
+int cl_block_open(void *block, uint32_t size, struct cl_cursor *cursor);
+int cl_block_next(struct cl_cursor *cursor, struct cl_frame *frame);
+// Gives a block back to the kernel.
+void cl_block_close(void *block);
+// SO_ERROR, which is cleared by it: 0 or an errno value, or -1.
+int cl_socket_error(int fd);
+// SIOCGIFFLAGS: whether the device has IFF_UP; -1 where there is no such device.
+int cl_device_is_up(int fd, const char *name);
+// sockaddr_in and sockaddr_in6 behind one pointer: sends one datagram to 4 or 16 bytes of address.
+int cl_send_datagram(int fd, const uint8_t *address, int length, uint16_t port, const void *bytes, size_t count);
+
+// memmem is guarded by _GNU_SOURCE. Its offset, or -1.
+ssize_t cl_find(const void *bytes, size_t count, const void *wanted, size_t length);
+// setpriority's first argument is an enum in glibc. Puts this thread before others, as far as it may.
+void cl_hurry_thread(int nice);
+
 #endif
