@@ -30,6 +30,8 @@ public enum WitnessResponse: Codable, Sendable, Equatable {
 public struct NodeLook: Codable, Sendable, Equatable {
     /// The protocol's version.
     public var version: Int
+    /// The kernel's boot id; facts of another boot are not taken.
+    public var bootID: String
     /// How the node shows on the wire.
     public var face: HostFace
     /// Our interfaces now, for the WireGuard peers' endpoints.
@@ -39,9 +41,11 @@ public struct NodeLook: Codable, Sendable, Equatable {
 
     /// Gathers the parts.
     public init(
-        version: Int, face: HostFace, interfaces: [ObservedInterface], clients: [UInt16: UInt32]
+        version: Int, bootID: String, face: HostFace, interfaces: [ObservedInterface],
+        clients: [UInt16: UInt32]
     ) {
         self.version = version
+        self.bootID = bootID
         self.face = face
         self.interfaces = interfaces
         self.clients = clients

@@ -44,6 +44,7 @@ extension CommandTable {
     ) { invocation in
         let workspace = try Workspace(invocation)
         let question = try verifyQuestion(workspace)
+        let began = Clocks.wall()
         let hours = try invocation.seconds("valid", 24, in: 1...8784)
         let state = try workspace.state(writing: false)
         let progress = workspace.progress()
@@ -54,9 +55,9 @@ extension CommandTable {
         progress.end()
         if !invocation.has("no-receipt") {
             // Only now is the state locked: a run must not keep anybody from working.
-            outcome.report.receipt = try workspace.patientState().appendReceipt(
-                outcome.report, facts: outcome.facts, lifetime: hours * 3600, now: Clocks.wall()
-            ).sequence
+            let issued = try workspace.patientState().appendReceipt(
+                outcome.report, facts: outcome.facts, lifetime: hours * 3600, now: Clocks.wall())
+            outcome.report.receipt = issued.sequence
         }
         if let path = invocation.values["junit"] {
             do {
@@ -68,7 +69,10 @@ extension CommandTable {
         if workspace.asJSON {
             try JSONOutput.print(outcome.report, command: "verify", to: workspace.output)
         } else {
-            VerifyView(workspace.output).print(outcome.report)
+            VerifyView.lines(
+                outcome.report, style: workspace.output.style, width: workspace.output.wrapWidth,
+                validUntil: outcome.report.receipt.map { _ in began + hours * 3600 }
+            ).forEach(workspace.output.line)
         }
         return outcome.report.isProven ? ExitCode.fine : ExitCode.notEncrypted
     }

@@ -30,7 +30,7 @@ public struct VerifyRun: Sendable {
     /// What a run concludes, and what it is based on.
     public struct Outcome: Sendable {
         /// What is concluded.
-        public let report: VerifyReport
+        public var report: VerifyReport
         /// Each node's facts, as they were signed.
         public let facts: [String: [UInt8]]
     }
@@ -122,7 +122,7 @@ public struct VerifyRun: Sendable {
             },
             edges: cases.map { Judge.judge($0, evidence, now: now) },
             forbidden: plan.forbidden.map {
-                Judge.judge(forbid: $0, evidence, now: now)
+                Judge.judge(forbid: $0.id, probes: [], evidence: evidence, now: now)
             }, required: question.required, receipt: nil)
         return Outcome(report: report, facts: payloads)
     }
@@ -158,18 +158,19 @@ public struct VerifyRun: Sendable {
     private func accept(
         _ signed: [String: SignedFacts], looks: [String: NodeLook], into evidence: inout Evidence
     ) throws(ControllerError) -> [String: [UInt8]] {
-        let acceptance = FactAcceptance(
-            nonce: evidence.nonce, meshID: evidence.meshID,
-            hostKeys: try state.allHostKeys(of: topology))
+        let acceptance = FactAcceptance(hostKeys: try state.allHostKeys(of: topology))
+        let ended = Clocks.wall()
         var payloads: [String: [UInt8]] = [:]
         for (name, facts) in signed {
-            switch acceptance.open(facts, of: name, look: looks[name], run: evidence) {
+            let admission = FactAdmission(
+                node: name, meshID: evidence.meshID, nonce: evidence.nonce,
+                bootID: looks[name]?.bootID, began: evidence.began, ended: ended)
+            switch acceptance.open(facts, admission) {
             case .success(let accepted):
                 evidence.facts[name] = accepted.facts
+                evidence.notes += admission.notes(on: accepted.facts)
                 payloads[name] = accepted.payload
-            case .failure(let refusal):
-                evidence.missing[name] = MissingFacts(
-                    wereRefused: true, message: refusal.message, fix: refusal.fix)
+            case .failure(let refusal): evidence.missing[name] = refusal.missing
             }
         }
         return payloads

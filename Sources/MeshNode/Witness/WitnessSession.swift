@@ -1,7 +1,7 @@
-import Glibc
 import LinuxSystem
 import MeshModel
 import NodeProtocol
+import SSHTunnel
 import ServiceProbe
 import WireWitness
 
@@ -70,29 +70,46 @@ final class WitnessSession {
             node: identity.node, meshID: identity.meshID, nonce: order.nonce,
             program: ProgramVersion.current, bootID: NodeCommands.bootID(),
             namespace: FactCollector.ownNamespace(), began: now, ended: now)
-        var witness: Witness?
-        if let links = collector.links(&facts) {
-            do {
-                let interfaces = collector.interfaces(&facts) ?? []
-                let started = try Witness(order: order, links: links, interfaces: interfaces)
-                try started.sendControls()
-                witness = started
-            } catch {
+        let witness = watch(order, &facts)
+        // The counters are read once the capture runs, so that nothing is counted that it cannot have seen.
+        do throws(NodeError) { facts.earlierInterfaces = try collector.interfaces() } catch {
+            facts.failures.append(FactFailure("earlierInterfaces", error))
+        }
+        run = Run(order: order, facts: facts, witness: witness)
+    }
+
+    /// Starts to capture. What cannot be watched is told with the facts, and never counts in an edge's favour.
+    private func watch(_ order: WitnessOrder, _ facts: inout NodeFacts) -> Witness? {
+        do {
+            let witness = try Witness(
+                order: order, links: try collector.links(), interfaces: try collector.interfaces())
+            do { try witness.sendControls() } catch {
+                // The capture goes on: where the datagram was to go there may be nobody.
                 facts.failures.append(
                     FactFailure(
-                        section: "capture", message: "\(error)",
-                        fix: "run as root, on a kernel with packet sockets"))
+                        section: "controls", message: "\(error)",
+                        fix: "see that the other nodes' underlay addresses can be reached"))
             }
+            return witness
+        } catch {
+            facts.failures.append(
+                FactFailure(
+                    section: "capture", message: "\(error)",
+                    fix: "run as root, on a kernel with packet sockets"))
+            return nil
         }
-        // The counters are read once the capture runs, so that nothing is counted that it cannot have seen.
-        facts.earlierInterfaces = collector.interfaces(&facts)
-        run = Run(order: order, facts: facts, witness: witness)
     }
 
     private func probe(_ orders: [ProbeOrder]) throws(ProtocolError) -> Int {
         guard run != nil else { throw ProtocolError(.notStaged, "the run has not begun") }
+        let folders = folders
         let found = ProbeRunner.run(
-            orders, vantage: identity.node, keys: NodeProbeKeys(folders: folders))
+            orders, vantage: identity.node,
+            keys: { wanted in
+                (0...9).lazy.map { folders.clientKey(generation: $0) }.first {
+                    (try? SSHKeyPair.publicKey(ofFile: $0)) == wanted
+                }
+            })
         run?.facts.probes = (run?.facts.probes ?? []) + found
         return found.count
     }
@@ -102,8 +119,9 @@ final class WitnessSession {
         self.run = nil
         // Sockets of what is still connected are gone soon, and a capture's end takes its time.
         collector.collect(run.order, into: &run.facts)
-        run.facts.interfaces = collector.interfaces(&run.facts)
-        run.facts.capture = run.witness?.finish(settle: Self.settle)
+        run.facts.capture = run.witness?.finish(
+            settle: Self.settle, links: (try? collector.links()) ?? [],
+            interfaces: run.facts.interfaces ?? [])
         do throws(NodeError) { run.facts.agent = try AgentInquiry.facts(folders) } catch {
             run.facts.failures.append(
                 FactFailure(section: "agent", message: error.message, fix: error.hint))
@@ -114,12 +132,5 @@ final class WitnessSession {
         } catch let error as ProtocolError {
             throw error
         } catch { throw ProtocolError(.failed, "\(error)") }
-    }
-}
-
-extension FactTime {
-    /// This moment.
-    static func now() -> FactTime {
-        FactTime(wall: Clocks.wall(), monotonic: Clocks.monotonic())
     }
 }
