@@ -44,7 +44,7 @@ extension CommandTable {
     ) { invocation in
         let workspace = try Workspace(invocation)
         let question = try verifyQuestion(workspace)
-        let began = Clocks.wall()
+        var validUntil: Double?
         let hours = try invocation.seconds("valid", 24, in: 1...8784)
         let state = try workspace.state(writing: false)
         let progress = workspace.progress()
@@ -57,7 +57,8 @@ extension CommandTable {
             // Only now is the state locked: a run must not keep anybody from working.
             let issued = try workspace.patientState().appendReceipt(
                 outcome.report, facts: outcome.facts, lifetime: hours * 3600, now: Clocks.wall())
-            outcome.report.receipt = issued.sequence
+            outcome.report = issued.report
+            validUntil = issued.expiresAt
         }
         if let path = invocation.values["junit"] {
             do {
@@ -71,7 +72,7 @@ extension CommandTable {
         } else {
             VerifyView.lines(
                 outcome.report, style: workspace.output.style, width: workspace.output.wrapWidth,
-                validUntil: outcome.report.receipt.map { _ in began + hours * 3600 }
+                validUntil: validUntil
             ).forEach(workspace.output.line)
         }
         return outcome.report.isProven ? ExitCode.fine : ExitCode.notEncrypted
