@@ -124,6 +124,20 @@ struct VerifyViewTests {
         #expect(!plain.joined().contains("\u{1b}"))
     }
 
+    @Test(
+        "the last line is green where all is as asked, red where something is open, else yellow",
+        arguments: [
+            ([.encrypted], .holds, "32"), ([.encrypted], .untested, "32"),
+            ([.encrypted, .unproven], .holds, "33"), ([.down], .holds, "33"),
+            ([.unproven, .exposed], .holds, "31"), ([.encrypted], .broken, "31"),
+        ] as [([Verdict], ForbidVerdict.State, String)])
+    func lastLine(_ verdicts: [Verdict], _ state: ForbidVerdict.State, _ color: String) {
+        let report = Samples.report(
+            edges: verdicts.enumerated().map { Samples.edge("e\($0.offset)->x", $0.element) },
+            forbidden: [ForbidVerdict(id: "a->b", state: state, findings: [])])
+        #expect(lines(report, color: true).last?.hasPrefix("\u{1b}[\(color)m") == true)
+    }
+
     /// Names and messages may come from a node, or from a stranger's receipt.
     @Test("nothing in a report is obeyed by the terminal")
     func escapes() {

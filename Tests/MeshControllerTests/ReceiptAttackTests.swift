@@ -98,6 +98,25 @@ struct ReceiptAttackTests {
         }
     }
 
+    @Test("the statement is of another kind, however much it looks like ours")
+    func otherKind() throws {
+        let bench = try Bench()
+        let genuine = try Bench.statement(try bench.issue(1)[0].envelope)
+        for change in [
+            { $0.type = "https://in-toto.io/Statement/v2" },
+            { $0.predicateType = "https://slsa.dev/provenance/v1" },
+        ] as [(inout ReceiptStatement) -> Void] {
+            let key = try SigningKey()
+            var statement = genuine
+            statement.predicate.controllerKey = key.publicKey
+            change(&statement)
+            let bytes = try Bench.signed(try Wire.encode(statement), by: key)
+            let check = ReceiptVerifier.check(
+                bytes, source: "file", key: key.publicKey, now: Bench.now)
+            #expect(check.problems.map(\.code) == [.notAReceipt])
+        }
+    }
+
     private func selfSigned(_ payload: [UInt8]) throws -> (PublicKey, [UInt8]) {
         let key = try SigningKey()
         return (key.publicKey, try Bench.signed(payload, by: key))

@@ -70,6 +70,18 @@ struct ReceiptTests {
         #expect(whole.allProblems.isEmpty && whole.newest?.sequence == 3)
     }
 
+    @Test("receipts made at the same time get a number each, and the row stays whole")
+    func together() throws {
+        let bench = try Bench()
+        let state = bench.state
+        let issued = try fanOut(Array(0..<24), limit: 8, name: "receipts") { _ in
+            try? state.appendReceipt(
+                Bench.report, facts: VerifySamples.facts, now: Bench.now)
+        }.compactMap { $0 }.sorted { $0.sequence < $1.sequence }
+        #expect(issued.map(\.sequence) == Array(1...24))
+        #expect(bench.chain(issued, end: try bench.state.lastReceipt()).allProblems.isEmpty)
+    }
+
     @Test("where nothing was made yet there is nothing, and a reader makes nothing")
     func nothing() throws {
         let mesh = try TestMesh(["edge"])

@@ -17,7 +17,9 @@ struct TimestampTests {
         #expect(Timestamp.parse(text) == seconds.rounded(.down))
     }
 
-    @Test("what cannot be written becomes the nearest that can", arguments: [-1, -.infinity, .nan] as [Double])
+    @Test(
+        "what cannot be written becomes the nearest that can",
+        arguments: [-1, -.infinity, .nan] as [Double])
     func tooEarly(_ seconds: Double) { #expect(Timestamp.text(seconds) == "1970-01-01T00:00:00Z") }
 
     @Test("and so does what is too late", arguments: [1e12, .infinity] as [Double])

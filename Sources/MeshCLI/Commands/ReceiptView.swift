@@ -113,9 +113,10 @@ struct ReceiptView {
     /// What is wrong, and what to do about it.
     func problems(_ problems: [ReceiptProblem]) {
         for problem in problems {
-            output.hang(
-                "  \(style.red("✗")) \(style.bold(TextWrap.plain(problem.source)))  ",
-                TextWrap.plain(problem.message))
+            // A receipt of the log is named by the message already.
+            let isNamed = problem.message.hasPrefix(problem.source)
+            let source = isNamed ? "" : style.bold(TextWrap.plain(problem.source)) + "  "
+            output.hang("  \(style.red("✗")) \(source)", TextWrap.plain(problem.message))
             output.hang("      fix: ", problem.fix)
         }
     }
