@@ -44,9 +44,11 @@ struct WitnessLabTests {
         }
     }
 
-    @Test("the canary in the second fragment is seen, over IPv4 and IPv6", arguments: [
-        "192.0.2.2:8080", "[2001:db8::2]:8080",
-    ])
+    @Test(
+        "the canary in the second fragment is seen, over IPv4 and IPv6",
+        arguments: [
+            "192.0.2.2:8080", "[2001:db8::2]:8080",
+        ])
     func fragment(place: String) throws {
         try inOwnNetwork {
             let ends = try TwoEnds()
