@@ -42,6 +42,7 @@ struct NeighbourTests {
             W.ethernet(W.ipv4([8, 0, 0, 0, 0, 1, 0, 1], 1) + text),
             W.ethernet(W.ipv4(Self.echo(400), 1)),
             W.ethernet(W.ipv4([200, 0, 0, 0] + text, 1)),
+            W.ethernet(W.ipv4([8, 0, 0, 0, 0, 1, 0, 1], 1, options: Array(text.prefix(40)))),
             W.ethernet(W.ipv4([3, 3, 0, 0, 0, 0, 0, 0] + text + text, 1)),
             W.ethernet(W.ipv6([135, 0, 0, 0] + text + text, 58)),
             W.ethernet(W.ipv4(Self.dhcp(cookie: [0, 0, 0, 0]))),
