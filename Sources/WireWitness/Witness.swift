@@ -39,19 +39,9 @@ public final class Witness: Sendable {
     ///     and kinds say.
     ///
     /// *Privilege:* CAP_NET_RAW.
-    public convenience init(
+    public init(
         order: WitnessOrder, links: [LinkFact], interfaces: [ObservedInterface],
         underlayDevices: Set<String> = []
-    ) throws(WitnessError) {
-        try self.init(
-            order: order, links: links, interfaces: interfaces, underlayDevices: underlayDevices,
-            ringBytes: nil)
-    }
-
-    /// As the public one; `ringBytes` makes every ring of one size, for what is to be shown with too small a one.
-    package init(
-        order: WitnessOrder, links: [LinkFact], interfaces: [ObservedInterface],
-        underlayDevices: Set<String> = [], ringBytes: Int?
     ) throws(WitnessError) {
         self.order = order
         self.interfaces = interfaces
@@ -66,8 +56,8 @@ public final class Witness: Sendable {
             senders = Self.openSenders()
             for link in links {
                 let role = roles[link.index] ?? .underlay
-                let sizes = ringBytes.map { RingSizes(bytes: $0) } ?? shares[role]
-                guard let sizes, let device = try CapturedDevice(link, role: role, sizes: sizes)
+                guard let sizes = shares[role],
+                    let device = try CapturedDevice(link, role: role, sizes: sizes)
                 else { continue }
                 devices.append(device)
                 seen.append(
@@ -153,9 +143,9 @@ public final class Witness: Sendable {
         _ leading: Set<String>
     ) -> [Int32: DeviceCapture.Role] {
         let own = order.hosts.filter { $0.node == order.node }.flatMap(\.underlay)
-        // An address that we have too is a container bridge's, or one that moves: it leads nowhere by itself.
+        // An address that we have too is a container bridge's, or one that moves; a link-local one is on every link.
         let others = order.hosts.filter { $0.node != order.node }.flatMap(\.underlay)
-            .filter { !own.contains($0) }
+            .filter { !own.contains($0) && !$0.isLinkLocal }
         let genuine = interfaces.filter { $0.kind == .kernel || $0.kind == .userspace }
         return DeviceRoles.roles(
             links, others: others, leading: leading, own: Set(genuine.map(\.name)))

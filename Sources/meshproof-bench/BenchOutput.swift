@@ -40,6 +40,8 @@ enum BenchOutput {
                    meshproof-bench tunnel serve ADDRESS
                    meshproof-bench tunnel up|down ADDRESS BYTES STREAMS
                    meshproof-bench tunnel rtt|hold ADDRESS COUNT
+                   meshproof-bench witness capture OWN OTHER
+                   meshproof-bench witness flood ADDRESS BYTES SECONDS
 
             """
         try? IO.writeAll(2, Array(text.utf8))

@@ -1,6 +1,8 @@
+import Glibc
 import LinuxSystem
 import MeshModel
 import Testing
+import WireGuard
 
 @testable import WireWitness
 
@@ -44,9 +46,11 @@ struct WitnessLabTests {
         }
     }
 
-    @Test("the canary in the second fragment is seen, over IPv4 and IPv6", arguments: [
-        "192.0.2.2:8080", "[2001:db8::2]:8080",
-    ])
+    @Test(
+        "the canary in the second fragment is seen, over IPv4 and IPv6",
+        arguments: [
+            "192.0.2.2:8080", "[2001:db8::2]:8080",
+        ])
     func fragment(place: String) throws {
         try inOwnNetwork {
             let ends = try TwoEnds()
@@ -74,6 +78,81 @@ struct WitnessLabTests {
             let sighting = try #require(facts.canaries.first)
             #expect(sighting.role == .inside && sighting.packets == 1)
             #expect(facts.devices.first?.truncated == 0 && facts.flows.isEmpty)
+        }
+    }
+
+    private static var backend: (any WireGuardBackend)? {
+        if KernelBackend.isAvailable() { return KernelBackend() }
+        return UserspaceBackend.isAvailable() ? UserspaceBackend() : nil
+    }
+
+    @Test(
+        "real WireGuard under load is WireGuard and nothing else, and the canary shows inside only",
+        .enabled(if: backend != nil))
+    func wireGuard() throws {
+        let backend = try #require(Self.backend)
+        let folder = "/tmp/meshproof-witness-\(getpid())"
+        try Files.makeFolder(folder)
+        defer { try? Files.removeTree(folder) }
+        try inOwnNetwork {
+            let ends = try TwoEnds()
+            let names = ["a", "b"].map { "mp0-w\(getpid() % 100_000)\($0)" }
+            // Each end's key, device, port and overlay address.
+            @Sendable func make(_ end: Int) throws -> String {
+                // One of its own: a backend stays in the namespace in which it first asked.
+                try Self.backend?.create(names[end])
+                let key = try run("wg genkey")
+                try Files.replace("\(folder)/\(end)", with: Array(key.utf8))
+                try run("wg set \(names[end]) listen-port 51820 private-key \(folder)/\(end)")
+                try run("ip addr add 10.77.0.\(end + 1)/24 dev \(names[end])")
+                try run("ip link set \(names[end]) mtu 1420 up")
+                return try run("wg show \(names[end]) public-key")
+            }
+            defer {
+                try? backend.delete(names[0])
+                try? ends.there { try Self.backend?.delete(names[1]) }
+            }
+            let keys = [try make(0), try ends.there { try make(1) }]
+            @Sendable func join(_ end: Int) throws {
+                let other = 1 - end
+                let place =
+                    "endpoint 192.0.2.\(other + 1):51820 allowed-ips 10.77.0.\(other + 1)/32"
+                try run("wg set \(names[end]) peer \(keys[other]) \(place)")
+            }
+            try join(0)
+            try ends.there { try join(1) }
+            var order = ends.order("alpha")
+            order.hosts[0].overlay = ["10.77.0.1"].compactMap(IPAddress.init)
+            order.hosts[1].overlay = ["10.77.0.2"].compactMap(IPAddress.init)
+            order.allowed = [
+                AllowedFlow(
+                    kind: .wireguard, ipProtocol: 17, a: "alpha", aPort: 51820, b: "beta",
+                    bPort: 51820)
+            ]
+            let witness = try Witness(order: order, links: TwoEnds.links(), interfaces: [])
+            try run("ping -c 2 -W 5 10.77.0.2")
+            let text = Array("mpcanary-inside ".utf8)
+            // In portions that a userspace WireGuard's queue has room for.
+            for round in 0..<80 {
+                let size = [20, 500, 1392, 4000][round % 4]
+                let payload = text + [UInt8](repeating: 0x61, count: size - text.count)
+                try TwoEnds.send(payload, to: "10.77.0.2:4242", count: 25)
+                Clocks.sleep(0.005)
+            }
+            let device = try backend.read(names[0]) { _ in .unmade }
+            let link = try #require(try TwoEnds.links().first { $0.name == names[0] })
+            let interface = ObservedInterface(
+                name: names[0], index: link.index, kind: backend.kind, isUp: true, mtu: 1420,
+                group: link.group, addresses: link.addresses, device: device)
+            let facts = witness.finish(
+                settle: 10, links: try TwoEnds.links(), interfaces: [interface])
+            let kinds = Set(facts.flows.map(\.kind))
+            #expect(kinds.isSubset(of: [.wireguard, .neighbour]) && kinds.contains(.wireguard))
+            let flow = try #require(facts.flows.first { $0.kind == .wireguard })
+            #expect(flow.packets > 500 && flow.device == "eth0")
+            #expect(Set(facts.canaries.map(\.device)) == [names[0]])
+            #expect(facts.canaries.allSatisfy { $0.role == .inside && $0.packets > 500 })
+            #expect(facts.devices.allSatisfy { $0.isAlive && $0.truncated == 0 })
         }
     }
 

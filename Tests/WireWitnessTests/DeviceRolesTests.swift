@@ -19,13 +19,15 @@ struct DeviceRolesTests {
         let roles = DeviceRoles.roles(
             links, others: ["192.0.2.2", "2001:db8::2"].compactMap(IPAddress.init),
             leading: leading, own: own)
-        return Dictionary(uniqueKeysWithValues: links.map { ($0.name, roles[$0.index] ?? .underlay) })
+        return Dictionary(
+            uniqueKeysWithValues: links.map { ($0.name, roles[$0.index] ?? .underlay) })
     }
 
     @Test("hardware, a veth with others on its link, and whatever is not known are underlay")
     func underlay() {
         let roles = roles([
-            link(1, "lo", nil, "127.0.0.1/8"), link(2, "enp1s0", nil), link(3, "eth0", "veth", "192.0.2.1/24"),
+            link(1, "lo", nil, "127.0.0.1/8"), link(2, "enp1s0", nil),
+            link(3, "eth0", "veth", "192.0.2.1/24"),
             link(4, "six0", "veth", "2001:db8::1/64"), link(5, "vx0", "vxlan", "10.9.0.1/24"),
             link(6, "tun0", "tun"), link(7, "docker0", "bridge", "172.17.0.1/16"),
             link(8, "veth8", "veth", master: 7), link(9, "point0", "veth", "192.0.2.1/32"),
@@ -38,7 +40,8 @@ struct DeviceRolesTests {
             ])
     }
 
-    @Test("a bridge with an underlay port is one, and so are all its ports and what it is a port of")
+    @Test(
+        "a bridge with an underlay port is one, and so are all its ports and what it is a port of")
     func bridges() {
         let links = [
             link(2, "br0", "bridge"), link(3, "veth3", "veth", master: 2),

@@ -38,7 +38,9 @@ struct FlowTests {
 
     @Test("clear text to WireGuard's port is undeclared, even beside WireGuard (case 19)")
     func clearOnPort() {
-        let frames = [W.wireGuard(4, 96), text, [4, 0, 0, 0] + text].map { W.ethernet(W.ipv4(W.udp($0))) }
+        let frames = [W.wireGuard(4, 96), text, [4, 0, 0, 0] + text].map {
+            W.ethernet(W.ipv4(W.udp($0)))
+        }
         let flows = examine(frames).flows
         #expect(flows.map(word) == ["wireguard", "undeclared clear"])
         #expect(flows.map(\.packets) == [1, 2])
@@ -61,7 +63,8 @@ struct FlowTests {
     @Test("the canary in the second fragment is found, and the flow is one (case 18)")
     func fragments() throws {
         let datagram = W.udp(
-            [UInt8](repeating: 0x62, count: 1472) + Array("mpcanary-e1-00 ".utf8) + text, 4000, 8080)
+            [UInt8](repeating: 0x62, count: 1472) + Array("mpcanary-e1-00 ".utf8) + text, 4000, 8080
+        )
         let facts = examine([
             W.ethernet(W.ipv4(Array(datagram.prefix(1480)), more: true)),
             W.ethernet(W.ipv4(Array(datagram.dropFirst(1480)), place: 1480)),
@@ -99,7 +102,8 @@ struct FlowTests {
             W.ipv4(
                 W.tcp(Array("GET / HTTP/1.1\r\nX: mpcanary-e2\r\n".utf8), 4000, 8080), 6,
                 from: "10.99.0.1", to: "10.99.0.2"))
-        let outer = W.udp(field([8, 0, 0, 0], "flags") + field([0, 0, 42, 0], "network 42") + inner, 40000, 4789)
+        let outer = W.udp(
+            field([8, 0, 0, 0], "flags") + field([0, 0, 42, 0], "network 42") + inner, 40000, 4789)
         let facts = examine([W.ethernet(W.ipv4(outer))])
         #expect(facts.flows.map(word) == ["undeclared clear"])
         #expect(facts.flows.first?.summary == "vxlan")
@@ -142,7 +146,8 @@ struct FlowTests {
         #expect(flows.first?.summary == "overlay address outside the mesh: ICMP")
     }
 
-    @Test("inside the mesh nothing is a flow, and a device within the host that shows one leads out")
+    @Test(
+        "inside the mesh nothing is a flow, and a device within the host that shows one leads out")
     func roles() {
         let frame = W.ethernet(W.ipv4(W.tcp(Array("mpcanary-a".utf8), 4000, 8080), 6))
         let inside = examine([frame], role: .inside)

@@ -24,7 +24,8 @@ struct FrameTests {
                 + field([0x68, 0x69], "payload"))
         #expect(frame.tags == 2 && frame.etherType == 0x0800 && !frame.isMalformed)
         #expect(frame.sourceHardware == HardwareAddress("02:00:00:00:00:0a"))
-        #expect(frame.source == IPAddress("192.0.2.1") && frame.destination == IPAddress("192.0.2.2"))
+        #expect(
+            frame.source == IPAddress("192.0.2.1") && frame.destination == IPAddress("192.0.2.2"))
         #expect(frame.sourcePort == 12345 && frame.destinationPort == 9 && frame.udpLength == 10)
         #expect(frame.payload == 50..<52 && frame.trailer == 0 && frame.fragment == nil)
     }
@@ -62,7 +63,8 @@ struct FrameTests {
         let six = read(
             WireFrames.ethernet(
                 WireFrames.ipv6(field([17, 0, 0x05, 0xa8, 0, 0, 0, 9], "offset 1448") + piece, 44)))
-        #expect(six.fragment?.offset == 1448 && six.sourcePort == 0 && six.payload.count == piece.count)
+        #expect(
+            six.fragment?.offset == 1448 && six.sourcePort == 0 && six.payload.count == piece.count)
     }
 
     @Test("a device without Ethernet begins at the network layer")
@@ -89,7 +91,8 @@ struct FrameTests {
 
     @Test("bytes between UDP's end and IP's are noticed")
     func surplus() throws {
-        let frame = read(WireFrames.ethernet(WireFrames.ipv4(WireFrames.udp([1, 2, 3, 4], length: 10))))
+        let frame = read(
+            WireFrames.ethernet(WireFrames.ipv4(WireFrames.udp([1, 2, 3, 4], length: 10))))
         #expect(frame.isMalformed)
     }
 }

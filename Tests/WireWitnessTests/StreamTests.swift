@@ -14,7 +14,8 @@ struct StreamTests {
             defer { ours &+= UInt32(bytes.count) + (flags & 2 != 0 ? 1 : 0) }
             return W.ethernet(
                 W.ipv4(
-                    W.tcp(bytes, from, port, sequence: ours, acknowledged: theirs, flags: flags), 6))
+                    W.tcp(bytes, from, port, sequence: ours, acknowledged: theirs, flags: flags), 6)
+            )
         }
         func answer(_ bytes: [UInt8], _ flags: UInt8) -> [UInt8] {
             defer { theirs &+= UInt32(bytes.count) + (flags & 2 != 0 ? 1 : 0) }
@@ -41,7 +42,8 @@ struct StreamTests {
         #expect(kinds(connection(2222, client: [Self.ssh], server: [Self.ssh])) == ["tunnel"])
         #expect(kinds(connection(22, client: [Self.ssh], server: [Self.ssh])) == ["management"])
         #expect(kinds(connection(5432, client: [Self.hello], server: [Self.hello])) == ["tls"])
-        #expect(kinds(connection(5432, client: [Self.hello], server: [[0x15, 3, 3, 0, 2]])) == ["tls"])
+        #expect(
+            kinds(connection(5432, client: [Self.hello], server: [[0x15, 3, 3, 0, 2]])) == ["tls"])
         let postgres = connection(
             5432, client: [Self.wantTLS, Self.hello], server: [[0x53], Self.hello])
         #expect(kinds(postgres) == ["tls"])
@@ -67,11 +69,18 @@ struct StreamTests {
     @Test("an undeclared port is told by how it begins; one whose beginning was not seen is clear")
     func undeclared() {
         #expect(kinds(connection(8080, client: [Self.get], server: [])) == ["undeclared clear"])
-        #expect(kinds(connection(8443, client: [Self.hello], server: [Self.hello])) == ["undeclared tls"])
-        #expect(kinds(connection(2022, client: [Self.ssh], server: [Self.ssh])) == ["undeclared ssh"])
+        #expect(
+            kinds(connection(8443, client: [Self.hello], server: [Self.hello])) == [
+                "undeclared tls"
+            ])
+        #expect(
+            kinds(connection(2022, client: [Self.ssh], server: [Self.ssh])) == ["undeclared ssh"])
         #expect(kinds(connection(8080, client: [], server: [])) == ["undeclared empty"])
-        #expect(kinds([W.ethernet(W.ipv4(W.tcp(Self.hello, 4000, 8443), 6))]) == ["undeclared clear"])
-        #expect(examine(connection(8080, client: [Self.get], server: [])).flows.first?.summary == "HTTP GET")
+        #expect(
+            kinds([W.ethernet(W.ipv4(W.tcp(Self.hello, 4000, 8443), 6))]) == ["undeclared clear"])
+        #expect(
+            examine(connection(8080, client: [Self.get], server: [])).flows.first?.summary
+                == "HTTP GET")
     }
 
     @Test("a second connection of the same ports does not whitewash the first")

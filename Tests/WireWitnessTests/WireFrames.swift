@@ -43,7 +43,8 @@ enum WireFrames {
         _ carried: [UInt8], _ next: UInt8 = 17, from: String = "2001:db8::1",
         to: String = "2001:db8::2"
     ) -> [UInt8] {
-        [0x60, 0, 0, 0] + bytes16(carried.count) + [next, 64] + address(from) + address(to) + carried
+        [0x60, 0, 0, 0] + bytes16(carried.count) + [next, 64] + address(from) + address(to)
+            + carried
     }
 
     static func udp(_ payload: [UInt8], _ from: Int = 51820, _ to: Int = 51820, length: Int? = nil)
@@ -80,7 +81,8 @@ enum WireFrames {
 func sampleOrder() -> WitnessOrder {
     func face(_ node: String, _ number: Int, _ hardware: String) -> HostFace {
         HostFace(
-            node: node, underlay: ["192.0.2.\(number)", "2001:db8::\(number)"].compactMap(IPAddress.init),
+            node: node,
+            underlay: ["192.0.2.\(number)", "2001:db8::\(number)"].compactMap(IPAddress.init),
             overlay: ["10.77.0.\(number)"].compactMap(IPAddress.init), hardware: [hardware])
     }
     let hosts = [

@@ -4,7 +4,9 @@ import WireWitness
 
 @Suite("WireGuard's messages have four shapes")
 struct WireGuardShapeTests {
-    private func shape(_ payload: [UInt8], udpLength: Int? = nil, mtu: Int = 1500) -> WireGuardShape? {
+    private func shape(_ payload: [UInt8], udpLength: Int? = nil, mtu: Int = 1500)
+        -> WireGuardShape?
+    {
         payload.withUnsafeBytes {
             WireGuardShape(
                 payload: PacketBytes($0), udpLength: udpLength ?? payload.count + 8, mtu: mtu)
@@ -51,7 +53,9 @@ struct WireGuardShapeTests {
 
     @Test("more than the MTU is a row of messages, each of which counts")
     func joined() {
-        let row = (0..<4).flatMap { WireFrames.data($0 < 3 ? 1452 : 60, receiver: 7, counter: UInt8($0)) }
+        let row = (0..<4).flatMap {
+            WireFrames.data($0 < 3 ? 1452 : 60, receiver: 7, counter: UInt8($0))
+        }
         #expect(shape(row) == .data)
         var clear = row
         clear.replaceSubrange(1452 + 16..<2 * 1452, with: [UInt8](repeating: 0x61, count: 1436))

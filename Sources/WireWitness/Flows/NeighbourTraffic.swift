@@ -10,7 +10,8 @@ enum NeighbourTraffic {
 
     /// What it is, in a word, or nil where it is none of this.
     static func name(_ frame: Frame, _ bytes: PacketBytes) -> String? {
-        if frame.isMalformed || frame.fragment != nil { return nil }
+        // Of options only the router alert has a place here.
+        if frame.isMalformed || frame.fragment != nil || frame.options > 8 { return nil }
         let carried = bytes.part(frame.carried)
         switch (frame.etherType, frame.ipProtocol) {
         case (0x0806, _):

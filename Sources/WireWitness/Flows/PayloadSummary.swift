@@ -15,7 +15,8 @@ enum PayloadSummary {
         }
         let text = text(frame, bytes)
         if sorting.pair.isOverlay { return "overlay address outside the mesh: \(text)" }
-        return frame.isIP && !sorting.pair.isPlain ? "\(text) for an address that is not known" : text
+        return frame.isIP && !sorting.pair.isPlain
+            ? "\(text) for an address that is not known" : text
     }
 
     /// What a frame is, whomever it is for.
@@ -97,7 +98,9 @@ enum PayloadSummary {
 
     static func content(_ payload: PacketBytes) -> String? {
         for verb in ["GET ", "POST ", "PUT ", "HEAD ", "DELETE ", "PATCH ", "OPTIONS "] {
-            if Array(verb.utf8).withUnsafeBytes({ payload.has($0, 0) }) { return "HTTP \(verb.dropLast())" }
+            if Array(verb.utf8).withUnsafeBytes({ payload.has($0, 0) }) {
+                return "HTTP \(verb.dropLast())"
+            }
         }
         if payload.has("HTTP/1.", at: 0) { return "HTTP response" }
         if payload.has("PRI * HTTP/2", at: 0) { return "HTTP/2" }

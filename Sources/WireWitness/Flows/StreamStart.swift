@@ -44,7 +44,11 @@ struct StreamStart {
         }
         guard payload.count > 0 else { return }
         let sequence = segment.sequence &+ (segment.isOpening ? 1 : 0)
-        if isForward { Self.match(&forward, sequence, payload) } else { Self.match(&reverse, sequence, payload) }
+        if isForward {
+            Self.match(&forward, sequence, payload)
+        } else {
+            Self.match(&reverse, sequence, payload)
+        }
     }
 
     /// Whether something was seen that an SSH session does not begin with.
@@ -90,7 +94,9 @@ struct StreamStart {
         }
     }
 
-    private static func match(_ direction: inout Direction, _ sequence: UInt32, _ payload: PacketBytes) {
+    private static func match(
+        _ direction: inout Direction, _ sequence: UInt32, _ payload: PacketBytes
+    ) {
         direction.hasPayload = true
         guard let first = direction.first else { return }
         let start = Int(sequence &- first)

@@ -157,7 +157,9 @@ package struct Frame {
         let end = length == 0 ? bytes.count : offset + Int(length)
         let isJumbo = length == 0 && next == 0
         headers: while true {
-            guard let following = bytes.byte(offset), let size = bytes.byte(offset + 1) else { break }
+            guard let following = bytes.byte(offset), let size = bytes.byte(offset + 1) else {
+                break
+            }
             switch next {
             case 0, 43, 60, 135, 139, 140:
                 let length = (Int(size) + 1) * 8

@@ -49,7 +49,9 @@ package struct PacketBytes {
 
     /// Whether the bytes at an offset are these.
     func has(_ wanted: StaticString, at offset: Int) -> Bool {
-        has(UnsafeRawBufferPointer(start: wanted.utf8Start, count: wanted.utf8CodeUnitCount), offset)
+        has(
+            UnsafeRawBufferPointer(start: wanted.utf8Start, count: wanted.utf8CodeUnitCount), offset
+        )
     }
 
     /// Whether the bytes at an offset are these.

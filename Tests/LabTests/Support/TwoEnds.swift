@@ -25,6 +25,11 @@ final class TwoEnds: Sendable {
             try run("\(prefix) addr add 2001:db8::\(number)/64 dev eth0 nodad")
             try run("\(prefix) link set eth0 up")
         }
+        // A link that has just come up may lose the question who has an address, which is asked again only later.
+        for address in ["192.0.2.2", "2001:db8::2"] {
+            let isReached = LabMesh.wait(20) { (try? run("ping -c 1 -W 1 \(address)")) != nil }
+            #expect(isReached)
+        }
     }
 
     deinit {
