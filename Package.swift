@@ -30,6 +30,7 @@ let package = Package(
         .systemLibrary(
             name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
         .systemLibrary(name: "CSSH", pkgConfig: "libssh", providers: [.apt(["libssh-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(
             name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
@@ -50,13 +51,18 @@ let package = Package(
         module("StateStore", ["CSQLite", "LinuxSystem", "MeshModel"]),
         module("SSHTunnel", ["CSSH", "CLinux", "LinuxSystem", "MeshModel"]),
         module("NodeProtocol", ["MeshModel"]),
+        module(
+            "ServiceProbe",
+            [
+                "COpenSSL", "SSHTunnel", "NodeProtocol", "CLinux", "LinuxSystem", "MeshModel",
+            ]),
 
         // The three programs that live in the one binary.
         module(
             "MeshNode",
             [
                 "Netlink", "WireGuard", "PacketFilter", "Secrets", "SSHTunnel", "NodeProtocol",
-                "CLinux", "LinuxSystem", "MeshModel",
+                "ServiceProbe", "CLinux", "LinuxSystem", "MeshModel",
             ]),
         module(
             "MeshController",
@@ -99,6 +105,9 @@ let package = Package(
         tests("StateStoreTests", ["TestSupport", "StateStore", "LinuxSystem", "MeshModel"]),
         tests(
             "SSHTunnelTests", ["TestSupport", "SSHTunnel", "CLinux", "LinuxSystem", "MeshModel"]),
+        tests(
+            "ServiceProbeTests",
+            ["TestSupport", "ServiceProbe", "SSHTunnel", "CLinux", "LinuxSystem", "MeshModel"]),
         tests("NodeProtocolTests", ["TestSupport", "NodeProtocol", "MeshModel"]),
         tests(
             "MeshNodeTests",
@@ -120,7 +129,7 @@ let package = Package(
             "LabTests",
             [
                 "TestSupport", "MeshLab", "MeshController", "Netlink", "WireGuard", "PacketFilter",
-                "Secrets", "SSHTunnel", "NodeProtocol", "TopologyFile", "CLinux",
+                "Secrets", "ServiceProbe", "SSHTunnel", "NodeProtocol", "TopologyFile", "CLinux",
                 "LinuxSystem", "MeshModel",
             ], exclude: ["Support/traffic.py"]),
     ]
