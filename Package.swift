@@ -30,6 +30,7 @@ let package = Package(
         .systemLibrary(
             name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
         .systemLibrary(name: "CSSH", pkgConfig: "libssh", providers: [.apt(["libssh-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(
             name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
@@ -51,18 +52,25 @@ let package = Package(
         module("SSHTunnel", ["CSSH", "CLinux", "LinuxSystem", "MeshModel"]),
         module("NodeProtocol", ["MeshModel"]),
         module("WireWitness", ["CLinux", "LinuxSystem", "MeshModel"]),
+        module(
+            "ServiceProbe",
+            [
+                "COpenSSL", "SSHTunnel", "NodeProtocol", "CLinux", "LinuxSystem", "MeshModel",
+            ]),
 
         // The three programs that live in the one binary.
         module(
             "MeshNode",
             [
                 "Netlink", "WireGuard", "PacketFilter", "Secrets", "SSHTunnel", "NodeProtocol",
-                "CLinux", "LinuxSystem", "MeshModel",
+                "ServiceProbe", "CLinux", "LinuxSystem", "MeshModel",
             ]),
         module(
             "MeshController",
             [
-                "SSHTunnel", "StateStore", "Secrets", "TopologyFile", "NodeProtocol", "CLinux",
+                "SSHTunnel", "ServiceProbe", "StateStore", "Secrets", "TopologyFile",
+                "NodeProtocol",
+                "CLinux",
                 "LinuxSystem",
                 "MeshModel",
             ]),
@@ -101,6 +109,9 @@ let package = Package(
         tests(
             "SSHTunnelTests", ["TestSupport", "SSHTunnel", "CLinux", "LinuxSystem", "MeshModel"]),
         tests("WireWitnessTests", ["TestSupport", "WireWitness", "MeshModel"]),
+        tests(
+            "ServiceProbeTests",
+            ["TestSupport", "ServiceProbe", "SSHTunnel", "CLinux", "LinuxSystem", "MeshModel"]),
         tests("NodeProtocolTests", ["TestSupport", "NodeProtocol", "MeshModel"]),
         tests(
             "MeshNodeTests",
@@ -127,7 +138,8 @@ let package = Package(
             "LabTests",
             [
                 "TestSupport", "MeshLab", "MeshController", "Netlink", "WireGuard", "PacketFilter",
-                "Secrets", "SSHTunnel", "NodeProtocol", "TopologyFile", "WireWitness", "CLinux",
+                "Secrets", "ServiceProbe", "SSHTunnel", "NodeProtocol", "TopologyFile",
+                "WireWitness", "CLinux",
                 "LinuxSystem", "MeshModel",
             ], exclude: ["Support/traffic.py"]),
     ]

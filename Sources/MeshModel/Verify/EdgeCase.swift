@@ -149,7 +149,8 @@ public struct TLSCase: Codable, Sendable, Hashable {
     public var minimum: String
     /// The name that the certificate must be for.
     public var name: String
-    /// The file on the `from` node with the authorities to trust, or nil for the system's.
+    /// The file on the `from` node with the authorities to trust, or nil for the system's. A path without a leading
+    /// slash, here and below, begins at /etc/meshproof/tls.
     public var authorities: String?
     /// The file on the `from` node with the client's certificate; nil unless `mtls`.
     public var certificate: String?

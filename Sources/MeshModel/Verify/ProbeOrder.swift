@@ -22,6 +22,14 @@ public struct ProbeOrder: Codable, Sendable, Equatable {
     public var timeout: Double
     /// For ``Question/knock``: the hardware address to send to, `02:00:00:00:00:01`, past all routes; nil for the usual way.
     public var hardwareAddress: String?
+    /// For ``Question/knock`` past all routes: the link to send by; nil for the one that the neighbour table names for
+    /// ``hardwareAddress``, else the default route's.
+    public var device: String?
+    /// For ``Question/knock`` past all routes: our address; nil for the device's own.
+    public var source: IPAddress?
+    /// What the service speaks, where the question itself does not say it (``Question/tls(_:)``,
+    /// ``Question/tlsWithoutCertificate(_:)``, ``Question/plainToTLS``); nil for HTTP.
+    public var speaks: ServiceKind.WireProtocol?
 
     /// Why a probe is put.
     public enum Purpose: String, Codable, Sendable, Hashable, CaseIterable {
@@ -42,6 +50,9 @@ public struct ProbeOrder: Codable, Sendable, Equatable {
         /// SSLRequest, then, over TLS where `tls` is given, a startup for a user who does not exist, with the canary as its name.
         case postgres(tls: TLSCase?)
         /// A startup in clear text, which a server that requires TLS must refuse.
+        ///
+        /// pg_hba.conf may tell users and databases apart: what is refused here is a user who does not exist, in the
+        /// database `postgres`. A line for one user alone, as in `host app app`, stays unseen.
         case postgresPlain
         /// ECHO of the canary; an error reply counts as an answer.
         case redis
@@ -61,7 +72,8 @@ public struct ProbeOrder: Codable, Sendable, Equatable {
         case knock
         /// An SSH login at a tunnel server with a key made for the purpose: it must be refused.
         case strangerSSH(user: String)
-        /// With the node's own tunnel key, a channel to a port that is not permitted: it must be refused.
+        /// With the node's own tunnel key, a channel to the order's target, which that key is not granted: it must be
+        /// refused. The session goes to the tunnel's server.
         case tunnelElsewhere(tunnel: DesiredTunnel)
     }
 
@@ -69,7 +81,8 @@ public struct ProbeOrder: Codable, Sendable, Equatable {
     public init(
         id: String, edge: String?, forbid: String? = nil, purpose: Purpose, target: TunnelEnd,
         question: Question, canary: String, connections: Int = 1, user: UInt32? = nil,
-        timeout: Double, hardwareAddress: String? = nil
+        timeout: Double, hardwareAddress: String? = nil, device: String? = nil,
+        source: IPAddress? = nil, speaks: ServiceKind.WireProtocol? = nil
     ) {
         self.id = id
         self.edge = edge
@@ -82,5 +95,8 @@ public struct ProbeOrder: Codable, Sendable, Equatable {
         self.user = user
         self.timeout = timeout
         self.hardwareAddress = hardwareAddress
+        self.device = device
+        self.source = source
+        self.speaks = speaks
     }
 }

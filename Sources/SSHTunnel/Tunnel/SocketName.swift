@@ -1,11 +1,12 @@
-import Glibc
-import MeshModel
+package import Glibc
+package import MeshModel
 
 /// A `sockaddr_in` or `sockaddr_in6` of an address and a port.
-struct SocketName {
+package struct SocketName {
     private let bytes: [UInt8]
 
-    init(_ place: SocketEndpoint) {
+    /// Writes it down as the kernel wants it.
+    package init(_ place: SocketEndpoint) {
         if place.address.family == .ipv4 {
             var name = sockaddr_in()
             name.sin_family = sa_family_t(AF_INET)
@@ -22,7 +23,7 @@ struct SocketName {
     }
 
     /// Lends it to a call such as `bind(2)`.
-    func with<Result>(_ body: (UnsafePointer<sockaddr>?, socklen_t) -> Result) -> Result {
+    package func with<Result>(_ body: (UnsafePointer<sockaddr>?, socklen_t) -> Result) -> Result {
         bytes.withUnsafeBytes {
             body($0.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t($0.count))
         }
