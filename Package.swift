@@ -63,16 +63,13 @@ let package = Package(
             "MeshNode",
             [
                 "Netlink", "WireGuard", "PacketFilter", "Secrets", "SSHTunnel", "NodeProtocol",
-                "ServiceProbe", "CLinux", "LinuxSystem", "MeshModel",
+                "ServiceProbe", "WireWitness", "CLinux", "LinuxSystem", "MeshModel",
             ]),
         module(
             "MeshController",
             [
                 "SSHTunnel", "ServiceProbe", "StateStore", "Secrets", "TopologyFile",
-                "NodeProtocol",
-                "CLinux",
-                "LinuxSystem",
-                "MeshModel",
+                "NodeProtocol", "CLinux", "LinuxSystem", "MeshModel",
             ]),
         module("MeshLab", ["TopologyFile", "Secrets", "CLinux", "LinuxSystem", "MeshModel"]),
         module(
@@ -137,9 +134,9 @@ let package = Package(
         tests(
             "LabTests",
             [
-                "TestSupport", "MeshLab", "MeshController", "Netlink", "WireGuard", "PacketFilter",
-                "Secrets", "ServiceProbe", "SSHTunnel", "NodeProtocol", "TopologyFile",
-                "WireWitness", "CLinux",
+                "TestSupport", "MeshLab", "MeshController", "MeshNode", "Netlink", "WireGuard",
+                "PacketFilter", "Secrets", "ServiceProbe", "SSHTunnel", "NodeProtocol",
+                "TopologyFile", "WireWitness", "CLinux",
                 "LinuxSystem", "MeshModel",
             ], exclude: ["Support/traffic.py"]),
     ]

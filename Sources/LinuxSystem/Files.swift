@@ -154,6 +154,16 @@ public enum Files {
 
     private static let nameOffset = MemoryLayout<dirent>.offset(of: \dirent.d_name) ?? 19
 
+    /// Where a link leads, as it is written there; nil where `path` is no link or may not be read.
+    public static func target(_ path: String) -> String? {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 4_096) { buffer in
+            let count = readlink(path, buffer.baseAddress!, buffer.count)
+            guard count > 0 else { return nil }
+            let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count])
+            return String(decoding: bytes, as: UTF8.self)
+        }
+    }
+
     /// Whether anything is at `path`, a dangling link included.
     public static func exists(_ path: String) -> Bool {
         var info = stat()

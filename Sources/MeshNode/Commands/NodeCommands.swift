@@ -29,6 +29,8 @@ public enum NodeCommands {
             case "bridge": return try BridgeCommand.run(rest)
             case "leave": return try LeaveCommand.run(rest)
             case "probe": return try ProbeCommand.run(rest)
+            case "facts": return try FactsCommand.run(rest)
+            case "witness": return try WitnessCommand.run(rest)
             case "tunnel-server": return try TunnelServerCommand.run(rest)
             default:
                 throw NodeError(.usage, "read arguments", "", "no such node command", hint: usage)

@@ -18,11 +18,16 @@ public struct Link: Sendable, Hashable {
     public var isLoopback: Bool
     /// The bridge or the like that it is a part of.
     public var master: Int32?
+    /// Its hardware address, `02:00:00:00:00:01`, or nil where it has none, or all zeros.
+    public var hardware: String?
+    /// The number of the XDP program that sees its packets before all else, or nil.
+    public var xdpProgram: UInt32?
 
     /// Gathers the parts.
     public init(
         index: Int32, name: String, kind: String? = nil, group: UInt32 = 0, mtu: UInt32 = 0,
-        isUp: Bool = false, isRunning: Bool = false, isLoopback: Bool = false, master: Int32? = nil
+        isUp: Bool = false, isRunning: Bool = false, isLoopback: Bool = false, master: Int32? = nil,
+        hardware: String? = nil, xdpProgram: UInt32? = nil
     ) {
         self.index = index
         self.name = name
@@ -33,6 +38,8 @@ public struct Link: Sendable, Hashable {
         self.isRunning = isRunning
         self.isLoopback = isLoopback
         self.master = master
+        self.hardware = hardware
+        self.xdpProgram = xdpProgram
     }
 }
 
@@ -43,6 +50,7 @@ public struct Link: Sendable, Hashable {
 enum LinkCodec {
     static let headerSize = 16
     // IFLA_*
+    static let hardware: UInt16 = 1
     static let name: UInt16 = 3
     static let mtu: UInt16 = 4
     static let master: UInt16 = 10
@@ -50,6 +58,11 @@ enum LinkCodec {
     static let infoKind: UInt16 = 1
     static let group: UInt16 = 27
     static let extensionMask: UInt16 = 29
+    static let xdp: UInt16 = 43
+    /// IFLA_XDP_ATTACHED: 0 where there is none.
+    static let xdpAttached: UInt16 = 2
+    /// IFLA_XDP_PROG_ID.
+    static let xdpProgram: UInt16 = 4
     /// RTEXT_FILTER_SKIP_STATS: counters are not needed here, and long.
     static let skipStatistics: UInt32 = 8
     // IFF_*
@@ -66,7 +79,9 @@ enum LinkCodec {
         var reader = message.attributes(after: headerSize)
         while reader.next() {
             switch reader.type {
+            case hardware: link.hardware = hardwareText(reader.value)
             case name: link.name = reader.string()
+            case xdp: link.xdpProgram = program(&reader)
             case mtu: link.mtu = reader.uint32()
             case master: link.master = reader.int32()
             case group: link.group = reader.uint32()
@@ -81,6 +96,27 @@ enum LinkCodec {
         }
         try reader.check("read link")
         return link
+    }
+
+    /// Ethernet's six bytes; other links' addresses are no hardware's.
+    private static func hardwareText(_ bytes: UnsafeRawBufferPointer) -> String? {
+        guard bytes.count == 6, bytes.contains(where: { $0 != 0 }) else { return nil }
+        return bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
+    }
+
+    private static func program(_ reader: inout NetlinkReader) -> UInt32? {
+        var isAttached = false
+        var number: UInt32 = 0
+        reader.nested { inner in
+            while inner.next() {
+                switch inner.type {
+                case xdpAttached: isAttached = inner.uint8() != 0
+                case xdpProgram: number = inner.uint32()
+                default: break
+                }
+            }
+        }
+        return isAttached ? number : nil
     }
 
     static func header(

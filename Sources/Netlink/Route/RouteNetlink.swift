@@ -16,6 +16,12 @@ enum RouteMessage {
     static let newRule: UInt16 = 32
     static let deleteRule: UInt16 = 33
     static let getRule: UInt16 = 34
+    static let newQueue: UInt16 = 36
+    static let getQueue: UInt16 = 38
+    static let newClass: UInt16 = 40
+    static let getClass: UInt16 = 42
+    static let newFilter: UInt16 = 44
+    static let getFilter: UInt16 = 46
 }
 
 /// Address families, AF_*.

@@ -48,6 +48,12 @@ public struct Rule: Sendable, Hashable {
     public var sourcePorts: ClosedRange<UInt16>?
     /// Which destination ports.
     public var destinationPorts: ClosedRange<UInt16>?
+    /// Which type-of-service byte, or 0 for any.
+    public var typeOfService: UInt8
+    /// Whether the table is that of the VRF that the packet's interface is a part of.
+    public var isByMaster: Bool
+    /// Attributes of the kernel's that are not read here, by number: the rule may be limited in other ways too.
+    public var unread: [UInt16]
     /// Ignores a route found whose prefix is this long or shorter.
     public var suppressPrefixLength: Int32?
     /// Ignores a route found that leaves by an interface of this group.
@@ -63,6 +69,9 @@ public struct Rule: Sendable, Hashable {
         self.priority = priority
         self.action = action
         isInverted = false
+        typeOfService = 0
+        isByMaster = false
+        unread = []
         self.routeProtocol = routeProtocol
     }
 }

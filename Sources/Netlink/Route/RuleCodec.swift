@@ -23,6 +23,9 @@ enum RuleCodec {
     static let ipProtocol: UInt16 = 22
     static let sourcePorts: UInt16 = 23
     static let destinationPorts: UInt16 = 24
+    static let master: UInt16 = 19
+    /// FRA_PAD and the places of what is no more: they say nothing.
+    static let empty: [UInt16] = [5, 7, 8, 9, 18]
     /// FIB_RULE_INVERT.
     static let inverted: UInt32 = 2
 
@@ -58,9 +61,11 @@ enum RuleCodec {
             case ipProtocol: rule.ipProtocol = reader.uint8()
             case sourcePorts: rule.sourcePorts = range16(&reader)
             case destinationPorts: rule.destinationPorts = range16(&reader)
-            default: break
+            case master: rule.isByMaster = reader.uint8() != 0
+            case let other: if !empty.contains(other) { rule.unread.append(other) }
             }
         }
+        rule.typeOfService = message.uint8(at: 3)
         rule.action = action(message.uint8(at: 7), table: tableNumber, target: target)
         rule.to = try prefix(to, family, message.uint8(at: 1))
         rule.from = try prefix(from, family, message.uint8(at: 2))
@@ -126,7 +131,7 @@ enum RuleCodec {
         writer.append(KernelFamily.of(rule.family))
         writer.append(rule.to?.length ?? 0)
         writer.append(rule.from?.length ?? 0)
-        writer.append(UInt8(0))
+        writer.append(rule.typeOfService)
         var tableNumber: UInt32 = 0
         if case .table(let number) = rule.action { tableNumber = number }
         writer.append(tableNumber < 256 ? UInt8(tableNumber) : 0)
@@ -141,6 +146,7 @@ enum RuleCodec {
         if let from = rule.from { writer.put(source, from.network.address) }
         if let name = rule.inputInterface { writer.put(inputInterface, name) }
         if let name = rule.outputInterface { writer.put(outputInterface, name) }
+        if rule.isByMaster { writer.put(master, UInt8(1)) }
         if let value = rule.mark { writer.put(mark, value) }
         if let value = rule.mask { writer.put(mask, value) }
         if let value = rule.suppressGroup { writer.put(suppressGroup, value) }

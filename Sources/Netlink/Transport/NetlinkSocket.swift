@@ -18,6 +18,10 @@ public final class NetlinkSocket: NetlinkTransport, @unchecked Sendable {
     public enum Family: Int32, Sendable {
         /// Links, addresses, routes, rules.
         case route = 0
+        /// Sockets of other protocols: sock_diag.
+        case diagnosis = 4
+        /// Connection tracking.
+        case netfilter = 12
         /// Everything with a name, WireGuard among it.
         case generic = 16
     }

@@ -1,33 +1,32 @@
 import CLinux
 import Glibc
-import LinuxSystem
 
 /// Processes as `/proc` shows them. What may not be looked at is nil and never a guess.
 ///
 /// *Source:* proc(5). Looking at another user's process takes CAP_SYS_PTRACE, which the agent's sandbox has not.
-enum ProcessTable {
+public enum ProcessTable {
     /// All process ids.
-    static func all() -> [Int32] {
+    public static func all() -> [Int32] {
         ((try? Files.list("/proc")) ?? []).compactMap { Int32($0) }
     }
 
     /// Arguments, or what the process has set in their place.
-    static func arguments(_ pid: Int32) -> [String] {
+    public static func arguments(_ pid: Int32) -> [String] {
         let bytes = (try? Files.read("/proc/\(pid)/cmdline", limit: 1 << 17)) ?? []
         return bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// The name that the kernel has for it.
-    static func name(_ pid: Int32) -> String {
+    public static func name(_ pid: Int32) -> String {
         let bytes = (try? Files.read("/proc/\(pid)/comm", limit: 64)) ?? []
         return String(decoding: bytes.prefix { $0 != 10 }, as: UTF8.self)
     }
 
     /// The program's file; one that was replaced since ends in ` (deleted)`.
-    static func program(_ pid: Int32) -> String? { link("/proc/\(pid)/exe") }
+    public static func program(_ pid: Int32) -> String? { link("/proc/\(pid)/exe") }
 
     /// The user it runs as. The owner of its folder is root's where it may not be dumped, so that does not tell.
-    static func user(_ pid: Int32) -> UInt32? {
+    public static func user(_ pid: Int32) -> UInt32? {
         let text = (try? Files.read("/proc/\(pid)/status", limit: 1 << 16)) ?? []
         for line in text.split(separator: 10) where line.starts(with: "Uid:".utf8) {
             let fields = line.split { $0 == 9 || $0 == 32 }
@@ -37,7 +36,7 @@ enum ProcessTable {
     }
 
     /// Its parent. The command may hold spaces and brackets. *Source:* proc_pid_stat(5).
-    static func parent(_ pid: Int32) -> Int32? {
+    public static func parent(_ pid: Int32) -> Int32? {
         guard let bytes = try? Files.read("/proc/\(pid)/stat", limit: 4_096),
             let end = bytes.lastIndex(of: UInt8(ascii: ")"))
         else { return nil }
@@ -46,10 +45,10 @@ enum ProcessTable {
     }
 
     /// Device and inode of the folder that it takes for `/`.
-    static func root(_ pid: Int32) -> FileID? { FileID("/proc/\(pid)/root/") }
+    public static func root(_ pid: Int32) -> FileID? { FileID("/proc/\(pid)/root/") }
 
-    /// Whether it is in our network namespace; nil where that may not be looked at.
-    static func isHere(_ pid: Int32) -> Bool? {
+    /// Whether it is in the network namespace of our first thread; nil where that may not be looked at.
+    public static func isHere(_ pid: Int32) -> Bool? {
         guard let own = link("/proc/self/ns/net"), let theirs = link("/proc/\(pid)/ns/net") else {
             return nil
         }
@@ -57,7 +56,7 @@ enum ProcessTable {
     }
 
     /// Inodes of the sockets it has open, by descriptor.
-    static func sockets(_ pid: Int32) -> [Int32: UInt64] {
+    public static func sockets(_ pid: Int32) -> [Int32: UInt64] {
         var found: [Int32: UInt64] = [:]
         for name in (try? Files.list("/proc/\(pid)/fd")) ?? [] {
             guard let number = Int32(name), let text = link("/proc/\(pid)/fd/\(name)"),
@@ -70,7 +69,7 @@ enum ProcessTable {
     }
 
     /// `name (process N)` of one that has a socket open, or nil where none is seen.
-    static func holder(ofSocket inode: UInt64) -> String? {
+    public static func holder(ofSocket inode: UInt64) -> String? {
         for pid in all() where sockets(pid).values.contains(inode) {
             return "\(name(pid)) (process \(pid))"
         }
@@ -78,7 +77,7 @@ enum ProcessTable {
     }
 
     /// Ends a process that `isStillIt` knows once a pidfd pins it: politely, then not. True where it is gone.
-    static func end(_ pid: Int32, patience: Double, isStillIt: (Int32) -> Bool) -> Bool {
+    public static func end(_ pid: Int32, patience: Double, isStillIt: (Int32) -> Bool) -> Bool {
         let number = cl_pidfd_open(pid)
         if number < 0 { return true }
         let watch = Descriptor(owning: number)
@@ -91,24 +90,5 @@ enum ProcessTable {
         return false
     }
 
-    private static func link(_ path: String) -> String? {
-        var buffer = [CChar](repeating: 0, count: 4_096)
-        let count = readlink(path, &buffer, 4_095)
-        guard count > 0 else { return nil }
-        return String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-}
-
-/// Which file it is, whatever its name. *Source:* stat(2).
-struct FileID: Equatable {
-    private let device: UInt64
-    private let inode: UInt64
-
-    /// What `path` leads to, or nil.
-    init?(_ path: String) {
-        var info = stat()
-        guard stat(path, &info) == 0 else { return nil }
-        device = UInt64(info.st_dev)
-        inode = UInt64(info.st_ino)
-    }
+    private static func link(_ path: String) -> String? { Files.target(path) }
 }
