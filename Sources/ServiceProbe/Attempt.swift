@@ -29,8 +29,9 @@ final class Attempt {
         guard text.count <= 1_000, text.allSatisfy({ (0x21...0x7e).contains($0) }) else {
             throw ProbeEnd(.failed, "the canary is not up to 1000 printable characters")
         }
+        // Between two copies stands what can be in no canary, so that one ends where it ends.
         var bytes: [UInt8] = []
-        while bytes.count <= count { bytes += text }
+        while bytes.count <= count { bytes += text + [UInt8(ascii: ".")] }
         return bytes
     }
 }

@@ -113,13 +113,19 @@ public struct ProbePlanner: Sendable {
             targets(edge).map { ($0, question) }
         }
         if let tunnel = edge.tunnel {
-            orders.append((tunnel.target, .tunnelElsewhere(tunnel: tunnel)))
+            orders.append((Self.elsewhere(tunnel.target), .tunnelElsewhere(tunnel: tunnel)))
         }
         return orders.enumerated().map { number, order in
             ProbeOrder(
                 id: "\(edge.id)#r\(number)", edge: edge.id, purpose: .refusal, target: order.0,
                 question: order.1, canary: "", timeout: Self.patience)
         }
+    }
+
+    /// A port of the target's own loopback that the tunnel is not for, and on which most likely something listens: SSH's.
+    private static func elsewhere(_ target: TunnelEnd) -> TunnelEnd {
+        let isSSH = target == .tcp(SocketEndpoint(.loopbackIPv4, Ownership.sshPort))
+        return .tcp(SocketEndpoint(.loopbackIPv4, isSSH ? Ownership.nudgePort : Ownership.sshPort))
     }
 
     // MARK: outsiders

@@ -20,19 +20,21 @@ enum WitnessCommand {
     private static func converse(_ session: WitnessSession) throws(SystemError) {
         var reader = FrameReader()
         while true {
-            let request: WitnessRequest
+            let request: WitnessRequest?
             do throws(ProtocolError) {
-                guard let frame = try reader.next() else {
-                    guard try IO.wait(0, milliseconds: Int32(idleLimit * 1000)) else { return }
-                    let bytes = try IO.read(0)
-                    if bytes.isEmpty { return }
-                    reader.append(bytes)
-                    continue
+                request = try reader.next().map { (frame) throws(ProtocolError) in
+                    try Wire.decode(WitnessRequest.self, from: frame)
                 }
-                request = try Wire.decode(WitnessRequest.self, from: frame)
             } catch {
                 try send(.refused(error))
                 return
+            }
+            guard let request else {
+                guard try IO.wait(0, milliseconds: Int32(idleLimit * 1000)) else { return }
+                let bytes = try IO.read(0)
+                if bytes.isEmpty { return }
+                reader.append(bytes)
+                continue
             }
             try send(session.answer(request))
             if case .finish = request { return }

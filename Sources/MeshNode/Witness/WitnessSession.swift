@@ -70,9 +70,12 @@ final class WitnessSession {
             node: identity.node, meshID: identity.meshID, nonce: order.nonce,
             program: ProgramVersion.current, bootID: NodeCommands.bootID(),
             namespace: FactCollector.ownNamespace(), began: now, ended: now)
+        facts.probes = []
         let witness = watch(order, &facts)
         // The counters are read once the capture runs, so that nothing is counted that it cannot have seen.
-        do throws(NodeError) { facts.earlierInterfaces = try collector.interfaces() } catch {
+        do throws(NodeError) {
+            facts.earlierInterfaces = try collector.interfaces()
+        } catch {
             facts.failures.append(FactFailure("earlierInterfaces", error))
         }
         run = Run(order: order, facts: facts, witness: witness)
@@ -110,7 +113,7 @@ final class WitnessSession {
                     (try? SSHKeyPair.publicKey(ofFile: $0)) == wanted
                 }
             })
-        run?.facts.probes = (run?.facts.probes ?? []) + found
+        run?.facts.probes?.append(contentsOf: found)
         return found.count
     }
 
@@ -132,5 +135,12 @@ final class WitnessSession {
         } catch let error as ProtocolError {
             throw error
         } catch { throw ProtocolError(.failed, "\(error)") }
+    }
+}
+
+extension FactTime {
+    /// This moment.
+    static func now() -> FactTime {
+        FactTime(wall: Clocks.wall(), monotonic: Clocks.monotonic())
     }
 }
