@@ -26,7 +26,8 @@ struct ProcTests {
         }
         let tail = " 0A 0:0 0:0 0 0 0 4711 1"
         #expect(rows("0: 0100007F:1538 00000000:0000" + tail).map(\.localPort) == [5432])
-        #expect(rows("0: 0100007F:1538 00000000:0000" + tail).first?.localAddress == [127, 0, 0, 1])
+        #expect(
+            rows("0: 0100007F:1538 00000000:0000" + tail).first?.localAddress == [127, 0, 0, 1])
         #expect(rows("0: 0100007F:15380 00000000:0000" + tail).isEmpty)
         #expect(rows("0: 0100007:1538 00000000:0000" + tail).isEmpty)
         #expect(rows("0: 0100007G:1538 00000000:0000" + tail).isEmpty)

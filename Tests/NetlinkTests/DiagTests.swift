@@ -74,7 +74,8 @@ struct DiagTests {
             field([80, 0, 0, 0, 20, 0], "length 80, SOCK_DIAG_BY_FAMILY")
             + field([1, 3], "NLM_F_REQUEST | NLM_F_DUMP")
             + field([1, 0, 0, 0, 0, 0, 0, 0], "sequence 1, port 0")
-            + field([2, 255, 0, 0], "AF_INET, IPPROTO_RAW stands for what follows, extensions, padding")
+            + field(
+                [2, 255, 0, 0], "AF_INET, IPPROTO_RAW stands for what follows, extensions, padding")
             + field(connections, "states")
             + field([UInt8](repeating: 0, count: 48), "any ports, addresses, interface and cookie")
             + field([8, 0, 3, 0, 6, 1, 0, 0], "INET_DIAG_REQ_PROTOCOL IPPROTO_MPTCP (262)")
@@ -132,7 +133,9 @@ struct DiagTests {
         #expect(sockets.map(\.inode) == [6, 5])
     }
 
-    @Test("A kernel without MPTCP or IPv6 has no such sockets; one that cannot tell of TCP is no empty one")
+    @Test(
+        "A kernel without MPTCP or IPv6 has no such sockets; one that cannot tell of TCP is no empty one"
+    )
     func absent() throws {
         let some = Answers().connection { request in
             if request[16] == 10 || request[17] == 255 { return .failure(.init(errno: 2)) }
@@ -177,7 +180,8 @@ struct DiagTests {
         let golden =
             field([1, 0, 0, 0], "AF_UNIX, protocol, padding")
             + field([0, 4, 0, 0], "states: LISTEN") + field([0, 0, 0, 0], "any inode")
-            + field([1, 0, 0, 0], "UDIAG_SHOW_NAME") + field([0, 0, 0, 0, 0, 0, 0, 0], "any cookie")
+            + field([1, 0, 0, 0], "UDIAG_SHOW_NAME")
+            + field([0, 0, 0, 0, 0, 0, 0, 0], "any cookie")
         #expect(hex(Array(kernel.requests.first?.dropFirst(16) ?? [])) == hex(golden))
     }
 }
@@ -289,7 +293,9 @@ struct TrackingTests {
                 == TrafficFilter.Mirror(isRedirect: false, isIngress: false, interfaceIndex: 5))
     }
 
-    @Test("A link's hardware address and XDP program; what a rule is limited to in ways that are not read")
+    @Test(
+        "A link's hardware address and XDP program; what a rule is limited to in ways that are not read"
+    )
     func linkAndRule() throws {
         let connection = Answers().connection { request in
             let sequence = request.sequence
@@ -314,12 +320,14 @@ struct TrackingTests {
                     writer.put(6, UInt32(5))
                     writer.put(25, UInt8(3))
                     writer.put(19, UInt8(1))
+                    writer.put(28, UInt16(0xff00))
+                    writer.put(29, UInt16.max)
                 })
         }
         let socket = RouteSocket(connection: connection)
         let link = try #require(try socket.links().first)
         #expect(link.hardware == "02:00:5e:00:00:1f" && link.xdpProgram == 12)
         let rule = try #require(try socket.rules().first)
-        #expect(rule.typeOfService == 0x10 && rule.unread == [25] && rule.isByMaster)
+        #expect(rule.typeOfService == 0x10 && rule.unread == [25, 28] && rule.isByMaster)
     }
 }

@@ -19,7 +19,8 @@ struct RulesetTests {
             #"{"counter":{"packets":1,"bytes":2}},{"log":{"prefix":"x"}},{"drop":null}"#,
             #"{"mangle":{"key":{"meta":{"key":"priority"}},"value":1}}"#,
             #"{"mangle":{"key":{"tcp option":{"name":"maxseg","field":"size"}},"value":1360}}"#,
-            #"{"xt":{"type":"target","name":"LOG"}}"#, #"{"xt":{"type":"match","name":"addrtype"}}"#,
+            #"{"xt":{"type":"target","name":"LOG"}}"#,
+            #"{"xt":{"type":"match","name":"addrtype"}}"#,
             #"{"jump":{"target":"x"}}"#,
         ])
     func harmless(_ expressions: String) { #expect(Self.kinds(expressions).isEmpty) }
@@ -29,13 +30,20 @@ struct RulesetTests {
         arguments: [
             (#"{"dnat":{"addr":"192.0.2.2"}}"#, RewritingRule.Kind.dnat),
             (#"{"masquerade":null}"#, .snat), (#"{"snat":{"addr":"192.0.2.2"}}"#, .snat),
-            (#"{"redirect":{"port":9}}"#, .redirect), (#"{"dup":{"addr":"192.0.2.2"}}"#, .duplicate),
+            (#"{"redirect":{"port":9}}"#, .redirect),
+            (#"{"dup":{"addr":"192.0.2.2"}}"#, .duplicate),
             (#"{"fwd":{"dev":"eth0"}}"#, .duplicate), (#"{"tproxy":{"port":1}}"#, .divert),
             (#"{"queue":{"num":0}}"#, .divert), (#"{"invented later":{}}"#, .divert),
             (#"{"mangle":{"key":{"meta":{"key":"mark"}},"value":1}}"#, .mark),
             (#"{"mangle":{"key":{"ct":{"key":"mark"}},"value":1}}"#, .mark),
-            (#"{"mangle":{"key":{"payload":{"protocol":"ip","field":"daddr"}},"value":"192.0.2.2"}}"#, .dnat),
-            (#"{"mangle":{"key":{"payload":{"protocol":"ether","field":"daddr"}},"value":"x"}}"#, .divert),
+            (
+                #"{"mangle":{"key":{"payload":{"protocol":"ip","field":"daddr"}},"value":"192.0.2.2"}}"#,
+                .dnat
+            ),
+            (
+                #"{"mangle":{"key":{"payload":{"protocol":"ether","field":"daddr"}},"value":"x"}}"#,
+                .divert
+            ),
             (#"{"xt":{"type":"target","name":"DNAT"}}"#, .dnat),
             (#"{"xt":{"type":"target","name":"SOMETHING"}}"#, .divert), (#"{"xt":null}"#, .divert),
         ])

@@ -33,7 +33,8 @@ package struct FactCollector: Sendable {
             node: node,
             underlay: underlay.faces.flatMap { addresses[$0.index] ?? [] }.map(\.address)
                 .filter { !$0.isLoopback },
-            overlay: interfaces.flatMap(\.addresses).map(\.address).uniqued(),
+            overlay: interfaces.flatMap(\.addresses).map(\.address).filter { !$0.isLinkLocal }
+                .uniqued(),
             hardware: underlay.hardware)
         let sockets = try NamespaceReading.take().facts(isOwn: true, ProcessSurvey())
         return NodeLook(
@@ -69,7 +70,8 @@ package struct FactCollector: Sendable {
                 facts.failures.append(
                     FactFailure(
                         section: "tracked",
-                        message: "more than \(Self.trackedLimit) tracked connections concern the mesh",
+                        message:
+                            "more than \(Self.trackedLimit) tracked connections concern the mesh",
                         fix: "verify fewer edges at a time with --edge or --path"))
             }
         } catch {

@@ -48,7 +48,9 @@ struct HostSockets {
     ) throws(NodeError) -> [Result<NamespaceReading, Failure>?] {
         if namespaces.isEmpty { return [] }
         let program: String
-        if let known = self.program { program = known } else {
+        if let known = self.program {
+            program = known
+        } else {
             program = try NodeCommands.programPath()
         }
         let end = Clocks.monotonic() + Self.patience

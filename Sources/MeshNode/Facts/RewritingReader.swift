@@ -100,7 +100,8 @@ struct RewritingReader {
             [],
             FactFailure(
                 section: "rewriting",
-                message: "rules of the older iptables (\(tables.joined(separator: ", "))) cannot be "
+                message:
+                    "rules of the older iptables (\(tables.joined(separator: ", "))) cannot be "
                     + "read: \(family.program) is not here or fails",
                 fix: "install Debian's iptables on the node, or move the rules to nftables")
         )

@@ -21,10 +21,13 @@ enum RuleText {
         if let ports = rule.sourcePorts { words += ["sport", range(ports, "-")] }
         if let ports = rule.destinationPorts { words += ["dport", range(ports, "-")] }
         if !rule.unread.isEmpty {
-            words.append("[also by attribute \(rule.unread.map(String.init).joined(separator: ", "))]")
+            words.append(
+                "[also by attribute \(rule.unread.map(String.init).joined(separator: ", "))]")
         }
         words += action(rule)
-        if let length = rule.suppressPrefixLength { words += ["suppress_prefixlength", "\(length)"] }
+        if let length = rule.suppressPrefixLength {
+            words += ["suppress_prefixlength", "\(length)"]
+        }
         if let group = rule.suppressGroup { words += ["suppress_ifgroup", "\(group)"] }
         if rule.family == .ipv6 { words.append("(IPv6)") }
         return words.joined(separator: " ")

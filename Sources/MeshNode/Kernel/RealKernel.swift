@@ -56,7 +56,9 @@ package final class RealKernel: NodeKernel {
             for address in all { addresses[address.index, default: []].append(address.prefix) }
         }
         var interfaces: [ObservedInterface] = []
-        for link in ours { interfaces.append(try Self.interface(link, addresses[link.index] ?? [])) }
+        for link in ours {
+            interfaces.append(try Self.interface(link, addresses[link.index] ?? []))
+        }
         var observed = ObservedNode(
             bootID: bootID, observedAt: Clocks.wall(), interfaces: interfaces,
             routes: try ourRoutes(scope, links), resolved: scope.resolved)

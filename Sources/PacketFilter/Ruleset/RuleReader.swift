@@ -62,8 +62,10 @@ struct RuleReader {
         if key?["tcp option"] != nil { return nil }
         switch key?["payload"]?["field"]?.text {
         // Addresses and ports that are written over are translated, without a memory of it.
-        case "daddr", "dport": return key?["payload"]?["protocol"]?.text == "ether" ? .divert : .dnat
-        case "saddr", "sport": return key?["payload"]?["protocol"]?.text == "ether" ? .divert : .snat
+        case "daddr", "dport":
+            return key?["payload"]?["protocol"]?.text == "ether" ? .divert : .dnat
+        case "saddr", "sport":
+            return key?["payload"]?["protocol"]?.text == "ether" ? .divert : .snat
         // Rules may route by the type of service.
         case "dscp", "ecn", "tos": return .mark
         case "ttl", "hoplimit": return nil
