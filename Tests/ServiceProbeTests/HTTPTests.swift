@@ -70,7 +70,9 @@ struct HTTPTests {
                 turn += 1
                 return turn
             }
-            if number % 4 != 0 { _ = TinyServer.send(caller, Array("HTTP/1.0 200 OK\r\n\r\n".utf8)) }
+            if number % 4 != 0 {
+                _ = TinyServer.send(caller, Array("HTTP/1.0 200 OK\r\n\r\n".utf8))
+            }
         }
         let edge = try probe(server.end, .http(path: "/", tls: nil), connections: 4)
         #expect(edge.outcome == .garbled)
@@ -81,9 +83,11 @@ struct HTTPTests {
         #expect(outsider.outcome == .answered)
     }
 
-    @Test("what could become another request is not sent", arguments: [
-        "", "page", "/a b", "/\r\nX: y", "/\u{e9}",
-    ])
+    @Test(
+        "what could become another request is not sent",
+        arguments: [
+            "", "page", "/a b", "/\r\nX: y", "/\u{e9}",
+        ])
     func badPath(path: String) throws {
         let server = try TinyServer { _ in }
         let fact = try probe(server.end, .http(path: path, tls: nil))

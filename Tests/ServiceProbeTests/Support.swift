@@ -41,7 +41,8 @@ final class TestProgram {
         holder = input.split().writer
         let deadline = Clocks.monotonic() + 60
         while !Loopback.takesConnections(SocketEndpoint(address, port)) {
-            if Clocks.monotonic() > deadline || (try child.wait(milliseconds: 20)) != nil {
+            let hasEnded = try child.wait(milliseconds: 20) != nil
+            if hasEnded || Clocks.monotonic() > deadline {
                 let words = String(decoding: (try? Files.read(log)) ?? [], as: UTF8.self)
                 throw SystemError("start", command[0], errno: 0, detail: words)
             }

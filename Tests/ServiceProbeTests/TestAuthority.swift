@@ -41,8 +41,8 @@ final class TestAuthority: Sendable {
 
     private func openssl(_ words: [String]) throws {
         var words = words
-        for (index, word) in words.enumerated() where word.hasSuffix(".key") || word.hasSuffix(".pem")
-        {
+        for (index, word) in words.enumerated()
+        where word.hasSuffix(".key") || word.hasSuffix(".pem") {
             if !word.hasPrefix("/") { words[index] = "\(folder.path)/\(word)" }
         }
         let result = try Child.run(
@@ -51,7 +51,8 @@ final class TestAuthority: Sendable {
                 "ec_paramgen_curve:prime256v1", "-nodes", "-config", "/dev/null",
             ] + words)
         guard result.status.isSuccess else {
-            throw SystemError("openssl", words.joined(separator: " "), errno: 0, detail: result.errorText)
+            throw SystemError(
+                "openssl", words.joined(separator: " "), errno: 0, detail: result.errorText)
         }
     }
 

@@ -83,7 +83,8 @@ public enum TunnelTrial {
         guard words.contains("(1)") else {
             return .allowed("it tried to connect to \(target): \(words)")
         }
-        return try listen(session, deadline: deadline) ?? .refused(words)
+        return try listen(session, deadline: deadline)
+            ?? .refused("it opens no channel to \(target): \(words)")
     }
 
     /// Asks to listen on a port of the server's loopback; nil where it may not.

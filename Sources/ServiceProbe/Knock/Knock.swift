@@ -4,7 +4,8 @@ import LinuxSystem
 import MeshModel
 import SSHTunnel
 
-/// A SYN by hand, and what comes back. The connection is never made: our kernel, which knows of none, resets it.
+/// A SYN by hand, and what comes back. The connection is never made: what answers is reset at once, by hand too,
+/// because our kernel may have no route to do so.
 ///
 /// *Privilege:* CAP_NET_RAW.
 enum Knock {
@@ -42,8 +43,8 @@ enum Knock {
         let socket = Descriptor(
             owning: try check("open packet socket") { cl_knock_socket(kind) })
         let number = socket.number
-        let bytes = knock.packet
-        return try knockAndListen(attempt, number) { () throws(SystemError) in
+        return try knockAndListen(attempt, number) { (what) throws(SystemError) in
+            let bytes = knock.packet(what)
             try check("send by", device.name) {
                 cl_knock_send(number, device.index, kind, hardware, bytes, bytes.count)
             }
@@ -69,8 +70,8 @@ enum Knock {
         let number = socket.number
         // A raw socket has no ports, and IPv6 wants none named.
         let name = SocketName(SocketEndpoint(target.address, 0))
-        let segment = knock.segment
-        return try knockAndListen(attempt, number) { () throws(SystemError) in
+        return try knockAndListen(attempt, number) { (what) throws(SystemError) in
+            let segment = knock.segment(what)
             try check("send to", "\(target.address)") {
                 name.with { place, size in
                     Int32(sendto(number, segment, segment.count, 0, place, size))
@@ -94,18 +95,20 @@ enum Knock {
 
     /// Three times, each with a third of the time: the first one may be lost to a neighbour that is not known yet.
     private static func knockAndListen(
-        _ attempt: Attempt, _ number: Int32, send: () throws(SystemError) -> Void,
+        _ attempt: Attempt, _ number: Int32, send: (KnockPacket.Kind) throws(SystemError) -> Void,
         read: ([UInt8]) -> KnockPacket.Answer?
     ) throws(SystemError) -> ProbeEnd {
         let began = Clocks.monotonic()
         for turn in 1...3 {
-            try send()
+            try send(.syn)
             let until = began + (attempt.deadline - began) * Double(turn) / 3
             while try IO.wait(
                 number, milliseconds: ProbeSocket.milliseconds(until: until))
             {
                 switch read(receive(number)) {
-                case .open: return ProbeEnd(.answered, "it answers a SYN with SYN and ACK")
+                case .open:
+                    try send(.reset)
+                    return ProbeEnd(.answered, "it answers a SYN with SYN and ACK")
                 case .closed: return ProbeEnd(.closed, "it answers a SYN with RST")
                 case nil: break
                 }
@@ -127,7 +130,7 @@ enum HardwareAddress {
     /// The six bytes of `02:00:00:00:00:01`, or nil.
     static func bytes(_ text: String) -> [UInt8]? {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        let bytes = parts.compactMap { $0.utf8.count == 2 ? UInt8($0, radix: 16) : nil }
-        return parts.count == 6 && bytes.count == 6 ? bytes : nil
+        guard parts.count == 6, parts.allSatisfy({ $0.utf8.count == 2 }) else { return nil }
+        return Base64.unhex(parts.joined().lowercased())
     }
 }

@@ -17,13 +17,21 @@ struct KnockPacket: Equatable {
         case closed
     }
 
-    /// The SYN's TCP segment, with its checksum and an MSS that fits every link.
-    var segment: [UInt8] {
+    /// What is sent.
+    enum Kind {
+        /// The knock.
+        case syn
+        /// What takes it back, so that no half of a connection is left behind.
+        case reset
+    }
+
+    /// The TCP segment, with its checksum and an MSS that fits every link.
+    func segment(_ kind: Kind) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes += Self.big(source.port) + Self.big(destination.port)
-        bytes += Self.big(sequence) + [0, 0, 0, 0]
-        // Six words of header, SYN, a window, no checksum yet, not urgent; then the option MSS 1220.
-        bytes += [6 << 4, 0x02] + Self.big(UInt16(64_240)) + [0, 0] + [0, 0]
+        bytes += Self.big(kind == .syn ? sequence : sequence &+ 1) + [0, 0, 0, 0]
+        // Six words of header, SYN or RST, a window, no checksum yet, not urgent; then the option MSS 1220.
+        bytes += [6 << 4, kind == .syn ? 0x02 : 0x04] + Self.big(UInt16(64_240)) + [0, 0, 0, 0]
         bytes += [2, 4] + Self.big(UInt16(1_220))
         let sum = Self.checksum(pseudoHeader(bytes.count) + bytes)
         bytes.replaceSubrange(16..<18, with: Self.big(sum))
@@ -31,8 +39,8 @@ struct KnockPacket: Equatable {
     }
 
     /// The whole IP packet.
-    var packet: [UInt8] {
-        let segment = segment
+    func packet(_ kind: Kind) -> [UInt8] {
+        let segment = segment(kind)
         if source.address.family == .ipv6 {
             return [0x60, 0, 0, 0] + Self.big(UInt16(segment.count)) + [6, 64]
                 + source.address.bytes + destination.address.bytes + segment
