@@ -8,7 +8,13 @@ struct EdgeView {
     let now: Double
     /// The nodes whose word is needed: the managed ends, and the hub.
     let watched: [String]
-    /// The edge's own probes that were answered.
+    /// The facts of every node of the run, by name: what passes on the wire may show anywhere.
+    let everybody: [NodeFacts]
+    /// Every probe of the run, whoever put it.
+    let allProbes: [ProbeFact]
+    /// The edge's own probes, put by its `from` node to where its connections go.
+    let ownProbes: [ProbeFact]
+    /// Those that were answered.
     let answered: [ProbeFact]
 
     init(_ edge: EdgeCase, _ evidence: Evidence, now: Double) {
@@ -20,7 +26,10 @@ struct EdgeView {
         self.watched = watched.enumerated().filter { place, node in
             watched.firstIndex(of: node) == place
         }.map(\.element)
-        answered = Self.ownProbes(edge, evidence).filter { $0.outcome == .answered }
+        everybody = evidence.facts.keys.sorted().compactMap { Self.facts($0, evidence) }
+        allProbes = everybody.flatMap { $0.probes ?? [] } + evidence.controllerProbes
+        ownProbes = Self.ownProbes(edge, evidence)
+        answered = ownProbes.filter { $0.outcome == .answered }
     }
 
     /// A node's facts, or nil where they are missing or not of this run.
@@ -32,9 +41,6 @@ struct EdgeView {
         else { return nil }
         return facts
     }
-
-    /// The facts of every node of the run, by name: what passes on the wire may show anywhere.
-    var everybody: [NodeFacts] { evidence.facts.keys.sorted().compactMap(facts) }
 
     /// One section of a node's facts; where it was not looked at, that is noted, and the rung is not reached.
     func section<Section>(
@@ -103,14 +109,6 @@ struct EdgeView {
             probe.order.edge == edge.id && probe.order.purpose == .edge
                 && probe.vantage == edge.from.node && isTarget(probe.order.target, of: edge)
         }
-    }
-
-    /// The edge's own probes, put by its `from` node to where its connections go.
-    var ownProbes: [ProbeFact] { Self.ownProbes(edge, evidence) }
-
-    /// Every probe of the run, whoever put it.
-    var allProbes: [ProbeFact] {
-        everybody.flatMap { $0.probes ?? [] } + evidence.controllerProbes
     }
 
     /// A probe that went elsewhere says nothing of the edge.

@@ -86,16 +86,16 @@ enum LinkCheck {
             fail(.interfaceDown, "\(node) has no interface \(name)", fix: "meshproof up")
             return inspection
         }
-        if case .foreign(let kind) = interface.kind {
-            fail(
-                .notWireGuardDevice, "\(name) on \(node) is a \(kind) device, not WireGuard",
-                fix: "ip link delete \(name)   # on \(node); then meshproof up")
-            return inspection
-        }
         if !interface.isUp {
             fail(
                 .interfaceDown, "\(name) on \(node) is down",
                 fix: "ip link set \(name) up   # on \(node); or meshproof up")
+        }
+        if case .foreign(let kind) = interface.kind {
+            fail(
+                .notWireGuardDevice, "\(name) on \(node) is a \(kind) device, not WireGuard",
+                fix: "ip link delete \(name)   # on \(node); then meshproof up")
+            if interface.device == nil { return inspection }
         }
         let held = Set(interface.addresses.map(\.address))
         for address in view.end(node)?.overlay ?? [] where !held.contains(address) {

@@ -10,18 +10,25 @@ enum OnwardCheck {
         }
         let port = view.edge.service.port
         for namespace in sockets {
-            let servers = Set(
-                namespace.listeners.filter { $0.local.port == port && port != 0 }.compactMap(
-                    \.process))
-            for flow in namespace.flows where flow.process.map(servers.contains) ?? false {
-                guard let remote = flow.remote?.unmapped, flow.local.port != port,
-                    leaves(remote.address, facts)
+            let servers = namespace.listeners.filter { $0.local.port == port && port != 0 }
+                .compactMap(\.process)
+            for flow in namespace.flows {
+                guard let process = flow.process, let remote = flow.remote?.unmapped,
+                    flow.local.port != port, leaves(remote.address, facts)
                 else { continue }
-                if let finding = judge(flow, remote, node, view) { inspection.note(finding) }
+                let isSame = servers.contains(process)
+                // A server may have a process of its own for each connection.
+                guard isSame || servers.contains(where: { program($0) == program(process) }),
+                    let finding = judge(flow, remote, node, isSame: isSame, view)
+                else { continue }
+                inspection.note(finding)
             }
         }
         return inspection
     }
+
+    /// `socat` of `socat (pid 812)`.
+    private static func program(_ process: String) -> Substring { process.prefix { $0 != " " } }
 
     /// Whether packets for an address leave the host other than by the mesh.
     private static func leaves(_ address: IPAddress, _ facts: NodeFacts) -> Bool {
@@ -31,7 +38,8 @@ enum OnwardCheck {
     }
 
     private static func judge(
-        _ flow: SocketFact, _ remote: SocketEndpoint, _ node: String, _ view: EdgeView
+        _ flow: SocketFact, _ remote: SocketEndpoint, _ node: String, isSame: Bool,
+        _ view: EdgeView
     ) -> Finding? {
         let other = view.everybody.first { facts in
             facts.node != node
@@ -39,6 +47,7 @@ enum OnwardCheck {
                     $0.address == remote.address
                 }
         }?.node
+        if other == nil && !isSame { return nil }
         // The wire knows whether an edge declares it.
         let declared: Set<WireFlow.Kind> = [.tls, .tunnel, .management]
         let isDeclared = view.everybody.flatMap { $0.capture?.flows ?? [] }.contains { seen in

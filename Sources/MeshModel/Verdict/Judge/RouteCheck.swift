@@ -107,7 +107,7 @@ enum RouteCheck {
         for rule in routing.rules
         where RouteText(rule).isUnforeseen(
             targets: targets, sources: sources(of: node, view),
-            marks: isMarked(node, view))
+            marks: isMarked(node, view), isRouter: node == view.edge.hub)
         {
             inspection.fail(
                 .live,

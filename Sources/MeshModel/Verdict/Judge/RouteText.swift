@@ -27,7 +27,9 @@ struct RouteText {
     ///
     /// Answers are asked for with addresses, protocol, service's port and user, for an unmarked packet from any client
     /// port; rules by these are in them.
-    func isUnforeseen(targets: [IPAddress], sources: [IPAddress], marks: Bool) -> Bool {
+    func isUnforeseen(
+        targets: [IPAddress], sources: [IPAddress], marks: Bool, isRouter: Bool
+    ) -> Bool {
         if let to = prefix(after: "to"), !targets.contains(where: { to.contains($0) }) {
             return false
         }
@@ -35,6 +37,8 @@ struct RouteText {
             return false
         }
         if words.contains("fwmark") { return marks }
+        // Answers are for what begins on the node, not for what it passes on.
+        if isRouter && words.contains("iif") { return true }
         let selectors: Set<Substring> = ["sport", "tos", "dsfield", "dscp", "flowlabel", "tun_id"]
         return words.contains(where: selectors.contains)
     }

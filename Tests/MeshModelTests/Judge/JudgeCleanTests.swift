@@ -1,0 +1,90 @@
+import MeshModel
+import Testing
+
+@Suite("The judge, where nothing is wrong,")
+struct JudgeCleanTests {
+    @Test(
+        "calls an edge encrypted and enforced, with nothing to say", arguments: Transport.allCases)
+    func clean(via: Transport) {
+        let verdict = CleanRuns.run(via).verdict
+        #expect(verdict.findings.isEmpty, "\(verdict.findings.map(\.message))")
+        #expect(verdict.level == .enforced)
+        #expect(verdict.verdict == .encrypted)
+        #expect(!verdict.carriers.isEmpty)
+    }
+
+    @Test("does so for an SSH tunnel over the mesh, and while keys are rotated")
+    func layered() {
+        for run in [CleanRuns.ssh(.mesh), CleanRuns.rotating(), CleanRuns.passive()] {
+            let verdict = run.verdict
+            #expect(verdict.findings.isEmpty, "\(verdict.findings.map(\.message))")
+            #expect(verdict.level == .enforced)
+            #expect(verdict.verdict == .encrypted)
+        }
+        #expect(CleanRuns.rotating().verdict.carriers.count == 2)
+    }
+
+    @Test("notes that a hub reads what it passes on")
+    func hub() {
+        let run = CleanRuns.hub()
+        #expect(run.codes == [.clearWithinHost], "\(run.verdict.findings.map(\.message))")
+        #expect(run.verdict.level == .enforced)
+        #expect(run.verdict.verdict == .encrypted)
+    }
+
+    @Test("takes one end's word with a note, where the other cannot be asked")
+    func phone() {
+        let run = CleanRuns.phone()
+        #expect(run.codes == [.oneEnded], "\(run.verdict.findings.map(\.message))")
+        #expect(run.verdict.level == .enforced)
+        #expect(run.verdict.verdict == .encrypted)
+    }
+
+    @Test("lets a port that Docker publishes be")
+    func container() {
+        let run = CleanRuns.container()
+        #expect(run.codes.isEmpty, "\(run.verdict.findings.map(\.message))")
+        #expect(run.verdict.verdict == .encrypted)
+    }
+
+    @Test("lets rules be that have nothing to do with the edge")
+    func foreignRules() {
+        var run = CleanRuns.wireguard()
+        let rules = [
+            JudgeParts.rule(.snat, "ip saddr 172.17.0.0/16 oifname != \"docker0\" masquerade"),
+            JudgeParts.rule(.snat, "oifname \"eth0\" masquerade"),
+            JudgeParts.rule(.dnat, "tcp dport 443 dnat to 192.0.2.1", ports: [443]),
+            JudgeParts.rule(
+                .dnat, "ip daddr 203.0.113.1 dnat to 192.0.2.1", destinations: ["203.0.113.1/32"]),
+            JudgeParts.rule(
+                .dnat, "iifname \"eth0\" tcp dport 8080 dnat to 192.0.2.1", ports: [8080]),
+            JudgeParts.rule(.mark, "ct state new meta mark set 0x80000"),
+        ]
+        run.changeAll { facts in
+            facts.rewriting?.rules = rules
+            facts.routing?.rules = ["5270: from all lookup 52"]
+            facts.routing?.strays = ["10.0.0.0/8 via 198.51.100.254 dev eth0"]
+            facts.rewriting?.mirrors = ["eth0 ingress: mirred egress redirect dev ifb0"]
+        }
+        #expect(run.codes.isEmpty, "\(run.verdict.findings.map(\.message))")
+        #expect(run.verdict.level == .enforced)
+    }
+
+    @Test("lets the run's own attempts from a peer be, as in a mesh of two")
+    func ownAttempts() {
+        var run = CleanRuns.wireguard()
+        let probes = run.evidence.facts["store"]?.probes ?? []
+        run.evidence.facts["store"] = nil
+        run.change("edge") { facts in
+            facts.probes? += probes.map { probe in
+                var probe = probe
+                probe.vantage = "edge"
+                return probe
+            }
+        }
+        run.wire("198.51.100.1:50001", "198.51.100.2:8080", appearance: .empty, payload: 0)
+        run.wire("198.51.100.1:50002", "10.77.0.2:8080", appearance: .empty, payload: 0)
+        #expect(run.codes.isEmpty, "\(run.verdict.findings.map(\.message))")
+        #expect(run.verdict.level == .enforced)
+    }
+}
