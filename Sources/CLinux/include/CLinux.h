@@ -75,9 +75,10 @@ int cl_signalled_by(int status);
 int cl_spawn(pid_t *pid, const char *path, char *const argv[], char *const envp[], int in, int out, int err,
              int new_session, const char *directory);
 
-// struct sockaddr_ll is not in Swift's Glibc. A packet socket for one kind of Ethernet payload, on every device, without
-// the Ethernet header; and one such payload to a hardware address by a device, past all routes.
-int cl_knock_socket(uint16_t ethertype);
+// struct sockaddr_ll and socket filters are not in Swift's Glibc. A packet socket for what TCP sends to `port` over IPv4
+// or IPv6 (by its Ethernet type), on every device, without the Ethernet header; and one such payload to a hardware
+// address by a device, past all routes.
+int cl_knock_socket(uint16_t ethertype, uint16_t port);
 int cl_knock_send(int fd, unsigned device, uint16_t ethertype, const uint8_t hardware[6], const void *bytes,
                   size_t count);
 // setgroups and its like are guarded by _GNU_SOURCE. Becomes another user for good, in every thread; 0 or -1.

@@ -41,7 +41,7 @@ enum Knock {
         let kind: UInt16 = target.address.family == .ipv4 ? 0x0800 : 0x86dd
         // It listens on every device: the answer takes the routes that there are.
         let socket = Descriptor(
-            owning: try check("open packet socket") { cl_knock_socket(kind) })
+            owning: try check("open packet socket") { cl_knock_socket(kind, knock.source.port) })
         let number = socket.number
         return try knockAndListen(attempt, number) { (what) throws(SystemError) in
             let bytes = knock.packet(what)
