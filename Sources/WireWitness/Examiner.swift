@@ -30,6 +30,7 @@ package struct Examiner {
     private let devices: [Device]
     private let classifier: Classifier
     private let search: CanarySearch
+    private var recent = RecentPassages()
     private var flows: FlowTable
     private var canaries: [CanarySighting] = []
     private var canaryPlaces: [Place: Int] = [:]
@@ -41,7 +42,7 @@ package struct Examiner {
         self.devices = devices
         classifier = Classifier(order)
         search = CanarySearch(prefix: order.canaryPrefix)
-        flows = FlowTable(nodes: classifier.hosts.nodes)
+        flows = FlowTable(nodes: classifier.hosts.nodes, devices: devices.map(\.name))
     }
 
     /// Looks at one frame of a device, by its place in the list. *Units:* `length` is what there was on the wire.
@@ -56,10 +57,9 @@ package struct Examiner {
         }
         // Between machines and inside the mesh everything may be in clear.
         if devices[device].role == .inside { return }
-        if let sorting = classifier.sort(frame, bytes, mtu: devices[device].mtu) {
-            flows.take(
-                frame, bytes, sorting, device: device, name: devices[device].name, length: length)
-        }
+        guard let passage = recent.passage(of: frame, classifier) else { return }
+        let sorting = classifier.sort(frame, bytes, passage, mtu: devices[device].mtu)
+        flows.take(frame, bytes, sorting, device: device, length: length)
     }
 
     private mutating func lookForCanaries(_ frame: Frame, _ bytes: PacketBytes, _ device: Int) {

@@ -41,6 +41,7 @@ enum BenchOutput {
                    meshproof-bench tunnel up|down ADDRESS BYTES STREAMS
                    meshproof-bench tunnel rtt|hold ADDRESS COUNT
                    meshproof-bench witness capture OWN OTHER
+                   meshproof-bench witness examine BYTES COUNT
                    meshproof-bench witness flood ADDRESS BYTES SECONDS
 
             """

@@ -9,11 +9,18 @@ import WireWitness
 enum WitnessBench {
     /// `capture OWN OTHER`: a witness of two machines with these addresses, on all devices of this network namespace; says
     /// `ready`, and when standard input ends, what it saw.
+    /// `examine BYTES COUNT`: nanoseconds for looking at one frame of so many bytes in WireGuard's shape, without a capture.
     /// `flood ADDRESS BYTES SECONDS`: datagrams in WireGuard's shape, as fast as they go; says how many.
     static func run(_ arguments: [String]) -> Int32 {
         do {
             switch (arguments.first, arguments.count) {
             case ("capture", 3): return try capture(arguments[1], arguments[2])
+            case ("examine", 3):
+                guard let size = Int(arguments[1]), (32...65_000).contains(size),
+                    let count = Int(arguments[2]), count > 0
+                else { return BenchOutput.usage() }
+                print(BenchOutput.text(examine(size, count)))
+                return 0
             case ("flood", 4):
                 guard let target = SocketEndpoint(arguments[1]), let size = Int(arguments[2]),
                     (32...65_000).contains(size), let seconds = Double(arguments[3])
@@ -32,7 +39,23 @@ enum WitnessBench {
         guard let own = IPAddress(own), let other = IPAddress(other) else {
             return BenchOutput.usage()
         }
-        let order = WitnessOrder(
+        let witness = try Witness(order: order(own, other), links: links(), interfaces: [])
+        try IO.writeAll(1, Array("ready\n".utf8))
+        TunnelLoad.awaitEnd()
+        let facts = witness.finish(settle: 0)
+        let frames = facts.devices.reduce(0) { $0 + $1.frames }
+        let drops = facts.devices.reduce(0) { $0 + $1.drops }
+        let truncated = facts.devices.reduce(0) { $0 + $1.truncated }
+        BenchOutput.figures(
+            [
+                ("frames", Double(frames), ""), ("drops", Double(drops), ""),
+                ("truncated", Double(truncated), ""),
+            ], json: true)
+        return 0
+    }
+
+    private static func order(_ own: IPAddress, _ other: IPAddress) -> WitnessOrder {
+        WitnessOrder(
             nonce: "", meshID: "bench", node: "own",
             hosts: [
                 HostFace(node: "own", underlay: [own], overlay: [], hardware: []),
@@ -44,19 +67,34 @@ enum WitnessBench {
                     bPort: 51820)
             ], canaryPrefix: "mpcanary-0123456789abcdef-", controlPrefix: "mpcontrol-",
             controlTargets: [], flows: [], ports: [])
-        let witness = try Witness(order: order, links: links(), interfaces: [])
-        try IO.writeAll(1, Array("ready\n".utf8))
-        TunnelLoad.awaitEnd()
-        let facts = witness.finish(settle: 0)
-        let frames = facts.devices.reduce(0) { $0 + $1.frames }
-        let drops = facts.devices.reduce(0) { $0 + $1.drops }
-        let allowed = facts.flows.filter { $0.kind == .wireguard }.reduce(0) { $0 + $1.packets }
-        BenchOutput.figures(
-            [
-                ("frames", Double(frames), ""), ("drops", Double(drops), ""),
-                ("wireguard", Double(allowed), ""),
-            ], json: true)
-        return 0
+    }
+
+    private static func examine(_ size: Int, _ count: Int) -> Double {
+        let (own, other) = (IPAddress(ipv4: 0xc000_0201), IPAddress(ipv4: 0xc000_0202))
+        var examiner = Examiner(
+            order(own, other),
+            devices: [Examiner.Device(name: "eth0", role: .underlay, mtu: 1500)])
+        func number(_ value: Int) -> [UInt8] { [UInt8(value >> 8 & 255), UInt8(value & 255)] }
+        let port = number(51820)
+        let frames = [(own, other), (other, own)].map { from, to in
+            [UInt8](repeating: 2, count: 12) + [8, 0, 0x45, 0] + number(size + 28)
+                + [0, 0, 0, 0, 64, 17, 0, 0] + from.bytes + to.bytes + port + port
+                + number(size + 8) + [0, 0] + message(size)
+        }
+        let (_, milliseconds) = BenchOutput.timed {
+            for index in 0..<count {
+                frames[index & 1].withUnsafeBytes {
+                    examiner.take($0, link: .ethernet, device: 0, length: $0.count)
+                }
+            }
+        }
+        return milliseconds * 1e6 / Double(count)
+    }
+
+    private static func message(_ size: Int) -> [UInt8] {
+        var message: [UInt8] = [4, 0, 0, 0]
+        while message.count < size { message.append(.random(in: 0...255)) }
+        return message
     }
 
     private static func links() throws -> [LinkFact] {
@@ -86,9 +124,7 @@ enum WitnessBench {
                     socklen_t($0.count))
             }
         }
-        var random = SystemRandomNumberGenerator()
-        var message: [UInt8] = [4, 0, 0, 0]
-        while message.count < size { message.append(UInt8.random(in: 0...255, using: &random)) }
+        let message = message(size)
         let address = target.address.bytes
         let end = Clocks.monotonic() + seconds
         var count = 0

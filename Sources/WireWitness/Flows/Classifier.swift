@@ -15,12 +15,31 @@ package struct Classifier: Sendable {
         controls = hosts.nodes.map { Array((order.controlPrefix + $0).utf8) }
     }
 
+    /// What the addresses and ports of a frame say by themselves.
+    package struct Passage: Hashable, Sendable {
+        var pair: HostIndex.Pair
+        var allowed: AllowedFlow.Kind?
+    }
+
+    /// Between which machines a frame passes, and what may be between these ports; nil where it is not two of the mesh's.
+    package func passage(of frame: Frame) -> Passage? {
+        guard let pair = hosts.pair(of: frame) else { return nil }
+        return Passage(pair: pair, allowed: pair.isPlain ? allowed.kind(pair, frame) : nil)
+    }
+
     /// What a frame is, or nil where it does not pass between two machines of the mesh.
+    package func sort(_ frame: Frame, _ bytes: PacketBytes, mtu: Int = 0) -> Sorting? {
+        passage(of: frame).map { sort(frame, bytes, $0, mtu: mtu) }
+    }
+
+    /// What a frame is of which the passage is known.
     ///
     /// - Parameter mtu: the device's, see ``WireGuardShape/init(payload:udpLength:mtu:)``.
-    package func sort(_ frame: Frame, _ bytes: PacketBytes, mtu: Int = 0) -> Sorting? {
-        guard let pair = hosts.pair(of: frame) else { return nil }
-        if let kind = permitted(frame, bytes, pair, mtu) {
+    package func sort(
+        _ frame: Frame, _ bytes: PacketBytes, _ passage: Passage, mtu: Int
+    ) -> Sorting {
+        let pair = passage.pair
+        if let kind = permitted(frame, bytes, passage, mtu) {
             let series = kind == .neighbour ? NeighbourTraffic.echo(frame, bytes) : nil
             return Sorting(pair: pair, kind: kind, appearance: .clear, series: series ?? 0)
         }
@@ -47,14 +66,15 @@ package struct Classifier: Sendable {
     }
 
     private func permitted(
-        _ frame: Frame, _ bytes: PacketBytes, _ pair: HostIndex.Pair, _ mtu: Int
+        _ frame: Frame, _ bytes: PacketBytes, _ passage: Passage, _ mtu: Int
     ) -> WireFlow.Kind? {
+        let pair = passage.pair
         if pair.isOverlay { return nil }
         if frame.trailer <= Self.filling(frame, bytes), NeighbourTraffic.name(frame, bytes) != nil {
             return .neighbour
         }
         guard pair.isPlain else { return nil }
-        switch allowed.kind(pair, frame) {
+        switch passage.allowed {
         case .wireguard where isShaped(frame, bytes, mtu): return .wireguard
         case .tunnel where isStream(frame, bytes): return .tunnel
         case .management where isStream(frame, bytes): return .management

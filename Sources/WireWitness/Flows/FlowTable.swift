@@ -14,6 +14,13 @@ struct FlowTable {
         var kind: WireFlow.Kind
         var isShaped: Bool
         var series: UInt16
+
+        /// Cheap and uneven: a collision only costs the look-up.
+        var slot: Int {
+            let ports = UInt64(low?.port ?? 0) &* 5 &+ UInt64(high?.port ?? 0)
+            let places = UInt64(truncatingIfNeeded: lowNode &* 31 &+ highNode &* 7 &+ device)
+            return Int(((ports &+ places) &* 0x9e37_79b9_7f4a_7c15) >> 58)
+        }
     }
 
     private struct Datagram: Hashable {
@@ -40,23 +47,29 @@ struct FlowTable {
     private(set) var records: [FlowRecord] = []
     private(set) var isOverfull = false
     private var places: [Key: Int] = [:]
-    private var last: (key: Key, place: Int)?
+    private var keys: [Key] = []
+    /// Places of flows seen lately.
+    private var recent = [Int](repeating: -1, count: 64)
     private var beginnings: [Datagram: Beginning] = [:]
     private var olderBeginnings: [Datagram: Beginning] = [:]
     private let nodes: [String]
+    private let devices: [String]
 
-    init(nodes: [String]) { self.nodes = nodes }
+    /// Begins with nothing seen; machines and devices are given by their places in these lists.
+    init(nodes: [String], devices: [String]) {
+        self.nodes = nodes
+        self.devices = devices
+    }
 
     /// Counts a frame. *Units:* `length` is what there was on the wire, of which `bytes` may be less.
     mutating func take(
-        _ frame: Frame, _ bytes: PacketBytes, _ sorting: Sorting, device: Int, name: String,
-        length: Int
+        _ frame: Frame, _ bytes: PacketBytes, _ sorting: Sorting, device: Int, length: Int
     ) {
         let datagram = datagram(of: frame, device)
         let place: Int
         if let datagram, let known = continued(datagram, frame, bytes) {
             place = known
-        } else if let found = find(frame, bytes, sorting, device, name) {
+        } else if let found = find(frame, bytes, sorting, device) {
             place = found
             if let datagram { begin(datagram, frame, sorting, place) }
         } else {
@@ -85,7 +98,7 @@ struct FlowTable {
     }
 
     private mutating func find(
-        _ frame: Frame, _ bytes: PacketBytes, _ sorting: Sorting, _ device: Int, _ name: String
+        _ frame: Frame, _ bytes: PacketBytes, _ sorting: Sorting, _ device: Int
     ) -> Int? {
         let pair = sorting.pair
         let source = frame.source.map { SocketEndpoint($0, frame.sourcePort) }
@@ -96,9 +109,10 @@ struct FlowTable {
             lowNode: min(pair.from, pair.to), highNode: max(pair.from, pair.to),
             etherType: frame.etherType, ipProtocol: frame.ipProtocol, kind: sorting.kind,
             isShaped: sorting.appearance == .wireguard, series: sorting.series)
-        if let last, last.key == key { return last.place }
+        let slot = key.slot
+        if recent[slot] >= 0, keys[recent[slot]] == key { return recent[slot] }
         if let place = places[key] {
-            last = (key, place)
+            recent[slot] = place
             return place
         }
         guard records.count < Self.limit else {
@@ -106,13 +120,14 @@ struct FlowTable {
             return nil
         }
         let flow = WireFlow(
-            kind: sorting.kind, device: name, from: nodes[pair.from], to: nodes[pair.to],
+            kind: sorting.kind, device: devices[device], from: nodes[pair.from], to: nodes[pair.to],
             source: source, destination: destination, ipProtocol: frame.ipProtocol,
             etherType: frame.etherType, packets: 0, bytes: 0, payload: 0,
             appearance: sorting.appearance,
             summary: PayloadSummary.text(sorting, frame, bytes))
         places[key] = records.count
-        last = (key, records.count)
+        recent[slot] = records.count
+        keys.append(key)
         records.append(
             FlowRecord(
                 flow: flow, from: pair.from, to: pair.to,

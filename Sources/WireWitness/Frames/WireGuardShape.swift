@@ -51,7 +51,16 @@ package enum WireGuardShape: UInt8, Sendable, CaseIterable {
         // Too few to tell.
         guard count >= 56 else { return true }
         var high = 0
-        for index in 0..<count { high += Int(bytes.raw[index] >> 7) }
+        var index = 0
+        while index + 8 <= count {
+            let eight = bytes.raw.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            high += (eight & 0x8080_8080_8080_8080).nonzeroBitCount
+            index += 8
+        }
+        while index < count {
+            high += Int(bytes.raw[index] >> 7)
+            index += 1
+        }
         // (high - n/2)² ≤ 49 n/4
         let excess = 2 * high - count
         return excess * excess <= 49 * count
