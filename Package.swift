@@ -119,7 +119,8 @@ let package = Package(
         tests(
             "LabTests",
             [
-                "TestSupport", "MeshLab", "MeshController", "Netlink", "WireGuard", "PacketFilter",
+                "TestSupport", "MeshLab", "MeshController", "MeshNode", "Netlink", "WireGuard",
+                "PacketFilter",
                 "Secrets", "SSHTunnel", "NodeProtocol", "TopologyFile", "CLinux",
                 "LinuxSystem", "MeshModel",
             ], exclude: ["Support/traffic.py"]),

@@ -79,9 +79,10 @@ public struct ProcessSurvey: Sendable {
     /// The number in `socket:[12345]`.
     private static func inode(_ text: String, _ start: String) -> UInt64? {
         guard text.hasPrefix(start), text.hasSuffix("]") else { return nil }
-        return UInt64(text.utf8.dropFirst(start.utf8.count).dropLast().reduce(into: "") {
-            $0.unicodeScalars.append(Unicode.Scalar($1))
-        })
+        return UInt64(
+            text.utf8.dropFirst(start.utf8.count).dropLast().reduce(into: "") {
+                $0.unicodeScalars.append(Unicode.Scalar($1))
+            })
     }
 
     /// Where network namespaces are mounted. *Source:* proc_pid_mountinfo(5); the root of such a mount is `net:[…]`.

@@ -56,7 +56,9 @@ package final class RealKernel: NodeKernel {
             for address in all { addresses[address.index, default: []].append(address.prefix) }
         }
         var interfaces: [ObservedInterface] = []
-        for link in ours { interfaces.append(try interface(link, addresses[link.index] ?? [])) }
+        for link in ours {
+            interfaces.append(try Self.interface(link, addresses[link.index] ?? []))
+        }
         var observed = ObservedNode(
             bootID: bootID, observedAt: Clocks.wall(), interfaces: interfaces,
             routes: try ourRoutes(scope, links), resolved: scope.resolved)
@@ -68,26 +70,6 @@ package final class RealKernel: NodeKernel {
         observed.guard = guards.observe(scope.desired.guard)
         last = observed
         return observed
-    }
-
-    private func interface(_ link: Link, _ addresses: [IPPrefix]) throws(NodeError)
-        -> ObservedInterface
-    {
-        var kind = InterfaceKind.foreign(kind: link.kind ?? "hardware")
-        var device: ObservedDevice?
-        do throws(WireGuardError) {
-            kind = try Backends.kind(of: link.name) ?? kind
-            if let backend = try Backends.holding(link.name) {
-                device = try backend.read(link.name) { PresharedKeys.identify($0) }
-            }
-        } catch {
-            // A device that went away meanwhile, or a program that does not answer, is no device; but where the
-            // kernel itself refuses to tell, nothing may be concluded.
-            guard error.code == .missing || kind != .kernel else { throw Self.failure(error) }
-        }
-        return ObservedInterface(
-            name: link.name, index: link.index, kind: kind, isUp: link.isUp, mtu: Int(link.mtu),
-            group: link.group, addresses: addresses, device: device)
     }
 
     private func ourRoutes(_ scope: KernelScope, _ links: [Link]) throws(NodeError)
@@ -338,7 +320,7 @@ package final class RealKernel: NodeKernel {
         }
     }
 
-    private static func failure(_ error: WireGuardError) -> NodeError {
+    static func failure(_ error: WireGuardError) -> NodeError {
         NodeError(.kernel, error.operation, error.subject, error.description)
     }
 }

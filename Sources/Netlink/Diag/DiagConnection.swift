@@ -19,11 +19,13 @@ public final class DiagConnection: Sendable {
 
     /// Every TCP, UDP and MPTCP socket that listens, or is or was connected and is not over; both families.
     ///
-    /// The first part of an MPTCP socket is a TCP socket of the same ends that no process has: it is told once, as MPTCP.
+    /// The first part of an MPTCP socket is a TCP socket of the same ends, with the same inode or none: it is told once, as
+    /// MPTCP. Parts that go another way are told as TCP too.
     public func sockets() throws(NetlinkError) -> [DiagSocket] {
         let multipath = try sockets(.mptcp)
-        let parts = Set(multipath.map { Ends($0) })
-        let single = try sockets(.tcp).filter { $0.inode != 0 || !parts.contains(Ends($0)) }
+        let whole = Dictionary(
+            multipath.map { (Ends($0), [$0.inode, 0]) }, uniquingKeysWith: { $0 + $1 })
+        let single = try sockets(.tcp).filter { whole[Ends($0)]?.contains($0.inode) != true }
         return try single + multipath + sockets(.udp)
     }
 

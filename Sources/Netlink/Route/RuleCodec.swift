@@ -24,6 +24,8 @@ enum RuleCodec {
     static let sourcePorts: UInt16 = 23
     static let destinationPorts: UInt16 = 24
     static let master: UInt16 = 19
+    /// FRA_SPORT_MASK, FRA_DPORT_MASK: newer kernels tell the mask of a port that is wanted whole too.
+    static let portMasks: [UInt16] = [28, 29]
     /// FRA_PAD and the places of what is no more: they say nothing.
     static let empty: [UInt16] = [5, 7, 8, 9, 18]
     /// FIB_RULE_INVERT.
@@ -62,6 +64,8 @@ enum RuleCodec {
             case sourcePorts: rule.sourcePorts = range16(&reader)
             case destinationPorts: rule.destinationPorts = range16(&reader)
             case master: rule.isByMaster = reader.uint8() != 0
+            case let other where portMasks.contains(other):
+                if reader.uint16() != .max { rule.unread.append(other) }
             case let other: if !empty.contains(other) { rule.unread.append(other) }
             }
         }

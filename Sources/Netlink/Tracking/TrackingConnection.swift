@@ -38,7 +38,8 @@ public final class TrackingConnection: Sendable {
             }
         } catch {
             // EINVAL: nobody in the kernel answers for connection tracking.
-            let isAbsent = error.errno == EINVAL || error.errno == ENOENT || error.code == .unsupported
+            let isAbsent =
+                error.errno == EINVAL || error.errno == ENOENT || error.code == .unsupported
             if !isAbsent || Self.isTracking() { throw error }
         }
         let all = found.translated + found.plain

@@ -16,6 +16,13 @@ public struct TrafficFilter: Sendable, Hashable {
         public var isIngress: Bool
         /// The link.
         public var interfaceIndex: Int32
+
+        /// Gathers the parts.
+        public init(isRedirect: Bool, isIngress: Bool, interfaceIndex: Int32) {
+            self.isRedirect = isRedirect
+            self.isIngress = isIngress
+            self.interfaceIndex = interfaceIndex
+        }
     }
 
     /// The link that it hangs on.

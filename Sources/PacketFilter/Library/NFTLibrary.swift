@@ -14,6 +14,8 @@ final class NFTLibrary {
     /// *Source:* nftables/libnftables.h: NFT_CTX_OUTPUT_JSON, NFT_CTX_OUTPUT_NUMERIC_PROTO. The latter also spares it
     /// /etc/protocols, which not every machine has.
     private static let flags: UInt32 = 1 << 4 | 1 << 7
+    /// NFT_CTX_OUTPUT_HANDLE, NFT_CTX_OUTPUT_NUMERIC_PROTO: text, each line with the number of what it tells.
+    private static let textFlags: UInt32 = 1 << 3 | 1 << 7
     private static let file = "libnftables.so.1"
 
     private let handle: UnsafeMutableRawPointer
@@ -63,12 +65,16 @@ final class NFTLibrary {
     ///
     /// Each run has a context of its own: what one remembers of the kernel is not trusted by the next.
     /// *Privilege:* CAP_NET_ADMIN.
-    func run(_ commands: String, _ operation: String) throws(PacketFilterError) -> String {
+    ///
+    /// - Parameter asText: whether what is printed is nft's own language, with handles, and not JSON.
+    func run(
+        _ commands: String, _ operation: String, asText: Bool = false
+    ) throws(PacketFilterError) -> String {
         guard let context = new(0), bufferOutput(context) == 0, bufferErrors(context) == 0 else {
             throw PacketFilterError(.libraryUnfit, operation, "libnftables does not start")
         }
         defer { free(context) }
-        setFlags(context, Self.flags)
+        setFlags(context, asText ? Self.textFlags : Self.flags)
         let status = commands.withCString { run(context, $0) }
         guard status == 0 else {
             throw PacketFilterError(.refused, operation, Self.firstLine(errors(context)))
