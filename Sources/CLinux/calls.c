@@ -155,3 +155,16 @@ int cl_terminal_width(int fd) {
     return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
+// *Source:* `linux/bpf.h`, union bpf_attr, the part for BPF_PROG_QUERY (16).
+int cl_attached_programs(uint32_t target, uint32_t type) {
+    struct {
+        uint32_t target, type, query_flags, attach_flags;
+        uint64_t ids;
+        uint32_t count, padding;
+        // The kernel writes a revision here whatever size it is told; the rest is for those to come.
+        uint64_t program_flags, links, link_flags, revision, rest[8];
+    } query = {.target = target, .type = type};
+    // With no room for numbers the kernel only counts, and says where it would have had more to tell.
+    if (syscall(SYS_bpf, 16, &query, sizeof query) < 0 && errno != ENOSPC) return -1;
+    return (int)query.count;
+}

@@ -279,7 +279,8 @@ struct FactTests {
         guard Child.find("iptables-legacy-save") == nil else { return }
         try inOwnNetwork {
             let hosts = try FactHosts()
-            #expect(!Self.facts(try FactHosts.order()).failures.contains { $0.section == "rewriting" })
+            let before = Self.facts(try FactHosts.order()).failures
+            #expect(!before.contains { $0.section == "rewriting" })
             // Asking for a table (IPT_SO_GET_INFO, 64) makes it.
             try hosts.python(
                 """
@@ -297,6 +298,30 @@ struct FactTests {
             let failures = facts.failures.filter { $0.section == "rewriting" }
             #expect(failures.count == 1)
             #expect(failures.first?.message.contains("older iptables (nat)") == true)
+        }
+    }
+
+    @Test("BPF programs on a link are told, which no listing of filters shows")
+    func programs() throws {
+        try inOwnNetwork {
+            let hosts = try FactHosts()
+            #expect(Self.facts(try FactHosts.order()).rewriting?.mirrors == [])
+            // BPF_PROG_LOAD of a program that lets everything pass, and BPF_PROG_ATTACH at BPF_TCX_EGRESS.
+            try hosts.python(
+                """
+                import ctypes, struct, platform
+                c = ctypes.CDLL(None, use_errno=True)
+                number = 321 if platform.machine() == 'x86_64' else 280
+                code = ctypes.create_string_buffer(struct.pack('<BBhiBBhi', 0xb7, 0, 0, -1, 0x95, 0, 0, 0))
+                name = ctypes.create_string_buffer(b'GPL')
+                load = struct.pack('<IIQQ', 3, 2, ctypes.addressof(code), ctypes.addressof(name)) + bytes(64)
+                program = c.syscall(number, 5, load, len(load))
+                attach = struct.pack('<IIII', socket.if_nametoindex('eth0'), program, 47, 0) + bytes(16)
+                done = c.syscall(number, 8, attach, len(attach))
+                assert done == 0, ctypes.get_errno()
+                """)
+            #expect(
+                Self.facts(try FactHosts.order()).rewriting?.mirrors == ["eth0 tcx egress: 1 BPF"])
         }
     }
 

@@ -8,6 +8,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+// No wrapper, and a union of structures: bpf(2), BPF_PROG_QUERY. How many programs are attached to a link (by index)
+// or a cgroup (by descriptor), or -1. The types are those of `linux/bpf.h`, enum bpf_attach_type.
+int cl_attached_programs(uint32_t target, uint32_t type);
+
 // Guarded by _GNU_SOURCE, which the Glibc module map does not set.
 int cl_setns(int fd, int kind);
 int cl_unshare(int flags);

@@ -45,8 +45,14 @@ package struct Output: Sendable {
         return width > 0 ? width : 80
     }
 
-    /// Columns for what a reader's program may want whole: no limit where it is no terminal.
-    package var wrapWidth: Int { isTerminal ? width : Int.max / 2 }
+    /// Columns for what a reader's program may want whole: no limit where it is no terminal, unless the environment's
+    /// COLUMNS says how wide the reader is.
+    package var wrapWidth: Int {
+        if isTerminal { return width }
+        guard let text = getenv("COLUMNS"), let columns = Int(String(cString: text)), columns >= 40
+        else { return Int.max / 2 }
+        return columns
+    }
 
     /// False once the reader of a pipe has gone away. *Source:* `poll(2)`, POLLERR.
     package var hasReader: Bool {

@@ -16,6 +16,9 @@ public struct VerifyQuestion: Sendable {
     /// Asks for everything.
     public init(topology: TopologyReference) { self.topology = topology }
 
+    /// Whether all of the topology is asked for, `forbid` lines too.
+    var isWhole: Bool { paths.isEmpty && edges.isEmpty }
+
     /// The edges that are asked for.
     ///
     /// *Throws:* ``ControllerError`` `usage` for a name that is none, with the nearest that is.

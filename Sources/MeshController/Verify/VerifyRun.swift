@@ -73,7 +73,7 @@ public struct VerifyRun: Sendable {
             try member.connection.begin(order)
         }
         let planner = ProbePlanner(resolver, cases, able: Set(members.map(\.node.name)))
-        let plan = planner.plan()
+        let plan = planner.plan(withForbidden: question.isWhole)
         let controller = OwnProbes()
         if question.passive == nil { controller.begin(plan.controller) }
         let label = question.passive.map { "watching for \(Int($0)) s" } ?? "probing"
@@ -118,7 +118,8 @@ public struct VerifyRun: Sendable {
             edges: cases.map { Judge.judge($0, evidence, now: now) },
             forbidden: plan.forbidden.map {
                 Judge.judge(forbid: $0.id, probes: [], evidence: evidence, now: now)
-            }, required: question.required, receipt: nil)
+            }, required: question.required, receipt: nil,
+            selection: question.isWhole ? nil : question.paths + question.edges)
         return Outcome(report: report, facts: payloads)
     }
 

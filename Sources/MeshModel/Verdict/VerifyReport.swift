@@ -26,6 +26,8 @@ public struct VerifyReport: Codable, Sendable, Equatable {
     public var required: EvidenceLevel
     /// The receipt's number in the log, or nil where none was made.
     public var receipt: Int?
+    /// The paths and edges that were asked for, or nil for all of the topology.
+    public var selection: [String]?
 
     /// The format that this version writes.
     public static let currentFormat = 1
@@ -40,7 +42,8 @@ public struct VerifyReport: Codable, Sendable, Equatable {
     public init(
         format: Int, run: String, mesh: String, meshID: String, began: Double, seconds: Double,
         passive: Double?, topology: TopologyReference, nodes: [NodeWitness], edges: [EdgeVerdict],
-        forbidden: [ForbidVerdict], required: EvidenceLevel, receipt: Int?
+        forbidden: [ForbidVerdict], required: EvidenceLevel, receipt: Int?,
+        selection: [String]? = nil
     ) {
         self.format = format
         self.run = run
@@ -55,6 +58,7 @@ public struct VerifyReport: Codable, Sendable, Equatable {
         self.forbidden = forbidden
         self.required = required
         self.receipt = receipt
+        self.selection = selection
     }
 }
 

@@ -25,8 +25,8 @@ public struct ProbePlanner: Sendable {
         controllerNode = resolver.topology.managedNodes.first { $0.connect == .local }?.name
     }
 
-    /// All of them.
-    public func plan() -> ProbePlan {
+    /// All of them, those for `forbid` lines only where they are asked for.
+    public func plan(withForbidden isWhole: Bool = true) -> ProbePlan {
         var plan = ProbePlan()
         for edge in cases {
             if able.contains(edge.from.node) {
@@ -34,7 +34,7 @@ public struct ProbePlanner: Sendable {
             }
             outsiders(edge, &plan)
         }
-        forbids(&plan)
+        if isWhole { forbids(&plan) }
         return plan
     }
 

@@ -30,6 +30,19 @@ struct RewritingReader {
         } catch {
             failures.append(FactFailure("rewriting", error))
         }
+        do throws(SystemError) {
+            for link in links {
+                facts.mirrors += try AttachedPrograms.ofLink(link.index).map {
+                    "\(link.name) \($0)"
+                }
+            }
+            facts.mirrors += try AttachedPrograms.ofGroups()
+        } catch {
+            failures.append(
+                FactFailure(
+                    section: "rewriting", message: error.description,
+                    fix: "look with `bpftool net` and `bpftool cgroup tree`, and verify again"))
+        }
         do throws(NetlinkError) {
             facts.multipathEndpoints = try MultipathEndpoints().all().map { endpoint in
                 let device = endpoint.interfaceIndex.flatMap { $0 == 0 ? nil : " dev \(name($0))" }
