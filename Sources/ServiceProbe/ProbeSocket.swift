@@ -42,7 +42,7 @@ final class ProbeSocket: ProbeStream {
         let code: Int32
         switch target {
         case .tcp(let end):
-            code = SocketName(end).with { Glibc.connect(number, $0, $1) == 0 ? 0 : errno }
+            code = SocketName(end).lend { Glibc.connect(number, $0, $1) == 0 ? 0 : errno }
         case .unix(let path):
             code = cl_unix_connect(number, path) == 0 ? 0 : errno
         }
@@ -140,6 +140,15 @@ final class ProbeSocket: ProbeStream {
                 throw ProbeEnd(.unreachable, SystemError.text(code))
             default: throw ProbeEnd(.failed, SystemError.text(code))
             }
+        }
+    }
+}
+
+extension SocketName {
+    /// Lends it to a call such as `connect(2)`.
+    func lend<Result>(_ body: (UnsafePointer<sockaddr>?, socklen_t) -> Result) -> Result {
+        bytes.withUnsafeBytes {
+            body($0.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t($0.count))
         }
     }
 }

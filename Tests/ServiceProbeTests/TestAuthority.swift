@@ -1,15 +1,22 @@
+import Glibc
 import LinuxSystem
 import MeshModel
+import Synchronization
 
 /// Certificates made for one test run by the openssl program.
 final class TestAuthority: Sendable {
     let folder: TestFolder
+
+    private static let path = Mutex("")
 
     /// One for all tests: keys take time.
     static let shared = Result { try TestAuthority() }
 
     private init() throws {
         folder = try TestFolder()
+        // Nobody lets go of what is shared, so its folder goes with the process.
+        Self.path.withLock { [folder] in $0 = folder.path }
+        atexit { TestAuthority.path.withLock { try? Files.removeTree($0) } }
         for name in ["ca", "other-ca"] {
             try openssl(
                 ["-keyout", "\(name).key", "-out", "\(name).pem", "-subj", "/CN=\(name)"]

@@ -1,9 +1,10 @@
-package import Glibc
+import Glibc
 package import MeshModel
 
 /// A `sockaddr_in` or `sockaddr_in6` of an address and a port.
 package struct SocketName {
-    private let bytes: [UInt8]
+    /// The structure, as the kernel reads it.
+    package let bytes: [UInt8]
 
     /// Writes it down as the kernel wants it.
     package init(_ place: SocketEndpoint) {
@@ -23,7 +24,7 @@ package struct SocketName {
     }
 
     /// Lends it to a call such as `bind(2)`.
-    package func with<Result>(_ body: (UnsafePointer<sockaddr>?, socklen_t) -> Result) -> Result {
+    func with<Result>(_ body: (UnsafePointer<sockaddr>?, socklen_t) -> Result) -> Result {
         bytes.withUnsafeBytes {
             body($0.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t($0.count))
         }

@@ -73,7 +73,7 @@ enum Knock {
         return try knockAndListen(attempt, number) { (what) throws(SystemError) in
             let segment = knock.segment(what)
             try check("send to", "\(target.address)") {
-                name.with { place, size in
+                name.lend { place, size in
                     Int32(sendto(number, segment, segment.count, 0, place, size))
                 }
             }

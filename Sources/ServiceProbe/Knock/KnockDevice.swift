@@ -42,7 +42,7 @@ struct KnockDevice {
         let number = socket.number
         // Connecting a datagram socket asks for a route and sends nothing.
         try check("find route to", "\(target.address)") {
-            SocketName(target).with { Glibc.connect(number, $0, $1) }
+            SocketName(target).lend { Glibc.connect(number, $0, $1) }
         }
         guard let end = ProbeSocket.localEnd(number) else {
             throw SystemError("find address to", "\(target.address)", errno: EADDRNOTAVAIL)
