@@ -142,6 +142,9 @@ extension AdversarialCase {
                 $0.routing?.rules = ["60: from all [also by attribute 29] lookup 9"]
             }
         },
+        AdversarialCase("the client's user was not asked for", [.unproven], [.notLookedAt]) {
+            $0.change("edge") { $0.probes?[0].order.user = 1000 }
+        },
         AdversarialCase("a copy is made", [.unproven], [.rewritten]) {
             $0.change("gpu") {
                 $0.rewriting?.mirrors = [
