@@ -123,6 +123,15 @@ struct AdversarialCase: Sendable, CustomStringConvertible {
         AdversarialCase("17: GRE carries something", [.exposed], [.clearTraffic]) {
             $0.wire("198.51.100.1:0", "198.51.100.2:0", ipProtocol: 47)
         },
+        AdversarialCase("18: a fragment's end cuts it off", [.exposed], [.canaryOnWire]) { run in
+            let canary = run.edge.canary
+            run.capture("gpu") { capture in
+                capture.canaries.append(
+                    CanarySighting(
+                        canary: String(canary.dropLast(2)), device: "eth0", role: .underlay,
+                        packets: 1, source: nil, destination: nil, summary: "UDP fragment"))
+            }
+        },
         AdversarialCase("18: the canary is in a fragment", [.exposed], [.canaryOnWire]) {
             $0.leak(at: "gpu")
         },
@@ -168,6 +177,14 @@ struct AdversarialCase: Sendable, CustomStringConvertible {
                     run.edge.id, .outsider, "[2001:db8::2]:8080", .connect, .refused,
                     from: "controller")
             ]
+        },
+        AdversarialCase("13: it takes a connection, and says nothing", [.exposed], [.openUnderlay])
+        {
+            run in
+            var probe = Parts.probe(
+                run.edge.id, .outsider, "198.51.100.2:8080", .tcp, .silent, from: "controller")
+            probe.localEnds = [Parts.endpoint("198.51.100.9:40001")]
+            run.evidence.controllerProbes = [probe]
         },
         AdversarialCase("24: a plain connection is taken", on: tls, [.exposed], [.plainAccepted]) {
             $0.changeProbes(where: { $0.question == .plainToTLS }, .answered)

@@ -58,13 +58,21 @@ struct JudgeCleanTests {
                 .dnat, "ip daddr 203.0.113.1 dnat to 192.0.2.1", destinations: ["203.0.113.1/32"]),
             JudgeParts.rule(
                 .dnat, "iifname \"eth0\" tcp dport 8080 dnat to 192.0.2.1", ports: [8080]),
-            JudgeParts.rule(.mark, "ct state new meta mark set 0x80000"),
+            JudgeParts.rule(.snat, "meta mark & 0x00ff0000 == 0x00040000 masquerade"),
+            JudgeParts.rule(
+                .mark, "ip daddr 192.0.2.1 meta mark set 0x80000", destinations: ["192.0.2.1/32"]),
         ]
         run.changeAll { facts in
             facts.rewriting?.rules = rules
-            facts.routing?.rules = ["5270: from all lookup 52"]
-            facts.routing?.strays = ["10.0.0.0/8 via 198.51.100.254 dev eth0"]
-            facts.rewriting?.mirrors = ["eth0 ingress: mirred egress redirect dev ifb0"]
+            facts.routing?.rules = [
+                "5210: from all fwmark 0x80000/0xff0000 lookup 9", "5270: from all lookup 52",
+            ]
+            facts.routing?.strays = [
+                "10.99.0.0/16 via 198.51.100.254 dev eth0", "default dev tun0 table 9",
+            ]
+            facts.rewriting?.mirrors = [
+                "eth0 ingress: matchall mirred redirect to egress of ifb0", "eth0 xdp: program 7",
+            ]
         }
         #expect(run.codes.isEmpty, "\(run.verdict.findings.map(\.message))")
         #expect(run.verdict.level == .enforced)
@@ -86,5 +94,21 @@ struct JudgeCleanTests {
         run.wire("198.51.100.1:50002", "10.77.0.2:8080", appearance: .empty, payload: 0)
         #expect(run.codes.isEmpty, "\(run.verdict.findings.map(\.message))")
         #expect(run.verdict.level == .enforced)
+    }
+
+    @Test("lets what a machine passes on for others be, unless it is the service's")
+    func passing() {
+        var run = CleanRuns.wireguard()
+        run.wire("198.51.100.1:40009", "203.0.113.7:443", appearance: .tls)
+        run.wire("198.51.100.1:40009", "203.0.113.7:80", appearance: .empty, payload: 0)
+        #expect(run.codes.isEmpty)
+        run.wire("198.51.100.1:40009", "203.0.113.7:80")
+        run.wire("198.51.100.1:40010", "203.0.113.7:80")
+        #expect(run.verdict.findings.map(\.severity) == [.minor])
+        #expect(run.verdict.findings.first?.message.contains("1 more like it") == true)
+        #expect(run.verdict.verdict == .encrypted)
+        run.wire("198.51.100.1:40009", "172.17.0.2:8080")
+        #expect(run.codes.contains(.clearTraffic))
+        #expect(run.verdict.verdict == .exposed)
     }
 }

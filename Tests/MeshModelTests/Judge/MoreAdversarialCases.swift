@@ -124,9 +124,32 @@ extension AdversarialCase {
                 facts.routing?.answers.append(answer)
             }
         },
+        AdversarialCase("marks, and a route by mark", [.unproven], [.routeBypass]) { run in
+            run.change("edge") { facts in
+                facts.rewriting?.rules = [Parts.rule(.mark, "meta mark set 7")]
+                facts.routing?.rules = ["60: from all to 192.0.2.1 fwmark 0x7 lookup 100"]
+                facts.routing?.strays = ["default dev tun0 table 100"]
+            }
+        },
+        AdversarialCase("containers are led elsewhere", [.unproven], [.routeBypass]) { run in
+            run.change("edge") { facts in
+                facts.routing?.rules = ["60: from all iif docker0 lookup 100"]
+                facts.routing?.strays = ["default via 198.51.100.254 dev eth0 table 100"]
+            }
+        },
+        AdversarialCase("a rule by something unknown", [.unproven], [.routeBypass]) {
+            $0.change("edge") {
+                $0.routing?.rules = ["60: from all [also by attribute 29] lookup 9"]
+            }
+        },
+        AdversarialCase("the client's user was not asked for", [.unproven], [.notLookedAt]) {
+            $0.change("edge") { $0.probes?[0].order.user = 1000 }
+        },
         AdversarialCase("a copy is made", [.unproven], [.rewritten]) {
             $0.change("gpu") {
-                $0.rewriting?.mirrors = ["mp0-lab ingress: mirred egress mirror dev eth0"]
+                $0.rewriting?.mirrors = [
+                    "mp0-lab ingress: matchall mirred mirror to egress of eth0"
+                ]
             }
         },
         AdversarialCase("more paths for MPTCP", [.unproven], [.rewritten]) {
@@ -196,6 +219,9 @@ extension AdversarialCase {
         },
         AdversarialCase("other clear traffic passed", [.unproven], [.undeclaredTraffic]) {
             $0.wire("198.51.100.1:40009", "198.51.100.2:9100")
+        },
+        AdversarialCase("TLS of its own goes past", [.unproven], [.undeclaredTraffic]) {
+            $0.wire("198.51.100.1:40009", "198.51.100.2:8080", appearance: .tls)
         },
         AdversarialCase("other encrypted traffic passed", [.encrypted], [.undeclaredTraffic]) {
             $0.wire("198.51.100.1:40009", "198.51.100.2:9100", appearance: .tls)

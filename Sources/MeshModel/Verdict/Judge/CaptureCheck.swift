@@ -111,7 +111,8 @@ extension NodeFacts {
         case .inner: return false
         case .inside:
             // Where our interfaces were not looked at, that is a gap of its own; it does not make this one a way out.
-            guard device != "lo", let interfaces else { return false }
+            let isLoopback = (links ?? []).contains { $0.index == 1 && $0.name == device }
+            guard device != "lo", !isLoopback, let interfaces else { return false }
             let isOurs = interfaces.contains { interface in
                 if case .foreign = interface.kind { return false }
                 return interface.name == device

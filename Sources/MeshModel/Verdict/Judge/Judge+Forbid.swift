@@ -13,7 +13,7 @@ extension Judge {
         for probe in probes + gathered where probe.order.forbid == id && !tried.contains(probe) {
             tried.append(probe)
         }
-        let broken = tried.filter { OutsiderCheck.isIn($0.outcome) }
+        let broken = tried.filter { OutsiderCheck.isIn($0) }
         if !broken.isEmpty {
             return ForbidVerdict(
                 id: id, state: .broken,
@@ -26,7 +26,7 @@ extension Judge {
                     )
                 })
         }
-        let failed = tried.filter { !OutsiderCheck.isOut($0.outcome) }
+        let failed = tried.filter { !OutsiderCheck.isOut($0) }
         if tried.isEmpty || !failed.isEmpty {
             let gaps = failed.map { "\($0.order.target): \($0.message)" }
             return ForbidVerdict(

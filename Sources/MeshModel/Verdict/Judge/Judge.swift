@@ -51,7 +51,7 @@ public enum Judge {
         }
         checks += [
             ProbeCheck.inspect, OnwardCheck.inspect, CaptureCheck.inspect, CanaryCheck.inspect,
-            WireCheck.inspect,
+            WireCheck.inspect, UndeclaredCheck.inspect,
         ]
         // By TLS a service is meant to be reached from anywhere.
         if edge.tls == nil { checks += [OutsiderCheck.inspect, GuardCheck.inspect] }

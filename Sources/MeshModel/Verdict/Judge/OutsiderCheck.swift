@@ -5,10 +5,10 @@ enum OutsiderCheck {
         let probes = view.allProbes.filter {
             $0.order.edge == view.edge.id && $0.order.purpose == .outsider && isKnock($0)
         }
-        for probe in probes where isIn(probe.outcome) {
+        for probe in probes where isIn(probe) {
             inspection.fail(.enforced, broken(probe, view))
         }
-        let tried = probes.filter { isOut($0.outcome) }.compactMap { target($0) }
+        let tried = probes.filter { isOut($0) }.compactMap { target($0) }
         if view.edge.service.port != 0 {
             demand(view.edge.to, view.edge.service.port, tried, view, &inspection)
         }
@@ -18,21 +18,19 @@ enum OutsiderCheck {
         return inspection
     }
 
-    /// A connection that was made is a way in, whatever was said over it.
-    static func isIn(_ outcome: ProbeFact.Outcome) -> Bool {
-        switch outcome {
-        case .answered, .refused, .garbled: true
-        case .closed, .silent, .unreachable, .failed: false
+    /// A connection that was made is a way in, whatever was said over it, and also where nothing was.
+    static func isIn(_ probe: ProbeFact) -> Bool {
+        switch probe.outcome {
+        case .answered, .refused, .garbled: return true
+        case .closed, .unreachable, .failed: return false
+        case .silent:
+            // A SYN by hand has its own end whether or not it is answered.
+            return probe.order.question != .knock && !probe.localEnds.isEmpty
         }
     }
 
     /// Whether it was tried, and led nowhere.
-    static func isOut(_ outcome: ProbeFact.Outcome) -> Bool {
-        switch outcome {
-        case .closed, .silent, .unreachable: true
-        case .answered, .refused, .garbled, .failed: false
-        }
-    }
+    static func isOut(_ probe: ProbeFact) -> Bool { probe.outcome != .failed && !isIn(probe) }
 
     /// Logins at the tunnel server are RefusalCheck's.
     private static func isKnock(_ probe: ProbeFact) -> Bool {

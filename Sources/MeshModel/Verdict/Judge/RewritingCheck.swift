@@ -44,13 +44,13 @@ enum RewritingCheck {
     ) {
         let devices = view.facts(node)?.capture?.devices ?? []
         for mirror in rewriting.mirrors {
-            let words = mirror.split { " \t:,".contains($0) }.map(String.init)
-            let source = words.lazy.compactMap { word in devices.first { $0.name == word } }.first
+            let name = mirror.split { " :".contains($0) }.first.map(String.init)
+            let source = devices.first { $0.name == name }
             // On the underlay there is nothing to copy but what anybody there can see.
             if source?.role == .underlay { continue }
             fail(
                 node, "on \(node) traffic control copies or redirects packets: \(mirror)",
-                fix: "tc filter show dev \(source?.name ?? "DEVICE")   # on \(node)", &inspection)
+                fix: "tc filter show dev \(name ?? "DEVICE")   # on \(node)", &inspection)
         }
         guard view.edge.via == .wireguard else { return }
         let overlay = Set(view.end(node)?.overlay ?? [])

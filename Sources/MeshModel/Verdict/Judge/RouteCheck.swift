@@ -96,7 +96,9 @@ enum RouteCheck {
         guard let routing = view.section(\.routing, "routing", of: node, for: .live, &inspection)
         else { return }
         let targets = targets(of: node, view)
-        for stray in routing.strays where RouteText(stray).isAimed(at: targets) {
+        let marks = isMarked(node, view)
+        for stray in routing.strays
+        where isOpen(stray, routing.rules, marks: marks) && RouteText(stray).covers(targets) {
             inspection.fail(
                 .live,
                 Finding(
@@ -107,7 +109,7 @@ enum RouteCheck {
         for rule in routing.rules
         where RouteText(rule).isUnforeseen(
             targets: targets, sources: sources(of: node, view),
-            marks: isMarked(node, view), isRouter: node == view.edge.hub)
+            marks: marks, isRouter: node == view.edge.hub)
         {
             inspection.fail(
                 .live,
@@ -118,6 +120,13 @@ enum RouteCheck {
                         "ip rule del pref \(rule.prefix { $0 != ":" })   # on \(node), if it is not yours"
                 ))
         }
+    }
+
+    /// Whether the edge's packets may come to a route: not where its table is for marked packets alone, and nothing marks.
+    private static func isOpen(_ stray: String, _ rules: [String], marks: Bool) -> Bool {
+        let table = RouteText(stray).table
+        let leading = rules.map(RouteText.init).filter { $0.lookup == table }
+        return marks || leading.isEmpty || !leading.allSatisfy(\.isByMark)
     }
 
     /// The overlay addresses that the edge's packets are for when they leave a node.

@@ -6,21 +6,30 @@ struct RouteText {
         words = text.split(whereSeparator: { $0 == " " || $0 == "\t" })
     }
 
-    /// Whether a route was made for one of these addresses, or a few around it.
-    ///
-    /// A wider one (a company's 10.0.0.0/8) is beside the point: the kernel's answers take the longest prefix, and are
-    /// asked for.
-    func isAimed(at addresses: [IPAddress]) -> Bool {
-        guard let first = words.first else { return false }
-        let kinds: Set<Substring> = ["unicast", "local", "broadcast", "multicast", "throw", "nat"]
-        guard let target = kinds.contains(first) ? words.dropFirst().first : first else {
-            return true
+    /// Whether a route covers one of these addresses.
+    func covers(_ addresses: [IPAddress]) -> Bool {
+        for (place, word) in words.prefix(3).enumerated() {
+            if word == "default" {
+                let isIPv6 = words.dropFirst(place + 1).first == "(IPv6)"
+                return addresses.contains { $0.family == (isIPv6 ? .ipv6 : .ipv4) }
+            }
+            if let prefix = Self.prefix(word) {
+                return addresses.contains { prefix.contains($0) }
+            }
         }
-        if target == "default" { return false }
-        guard let prefix = Self.prefix(target) else { return true }
-        // As narrow as a small overlay: nobody's company network.
-        let isNarrow = Int(prefix.length) >= prefix.address.family.bits - 8
-        return isNarrow && addresses.contains { prefix.contains($0) }
+        return true
+    }
+
+    /// The routing table that a route is in, `main` where it does not say.
+    var table: Substring { word(after: "table") ?? "main" }
+    /// The table that a rule looks into, or nil.
+    var lookup: Substring? { word(after: "lookup") }
+    /// Whether a rule is for marked packets alone.
+    var isByMark: Bool { words.contains("fwmark") && !words.contains("not") }
+
+    private func word(after word: Substring) -> Substring? {
+        guard let place = words.firstIndex(of: word), place + 1 < words.count else { return nil }
+        return words[place + 1]
     }
 
     /// Whether a rule may catch packets of the edge that the kernel's answers do not speak of.
@@ -39,7 +48,9 @@ struct RouteText {
         if words.contains("fwmark") { return marks }
         // Answers are for what begins on the node, not for what it passes on.
         if isRouter && words.contains("iif") { return true }
-        let selectors: Set<Substring> = ["sport", "tos", "dsfield", "dscp", "flowlabel", "tun_id"]
+        let selectors: Set<Substring> = [
+            "sport", "tos", "dsfield", "dscp", "flowlabel", "tun_id", "[also",
+        ]
         return words.contains(where: selectors.contains)
     }
 

@@ -21,10 +21,12 @@ struct RuleReach {
             return false
         }
         let words = Self.words(rule.text)
-        if leavesOut(words, rule.kind) { return false }
+        if leavesOut(words) { return false }
         switch rule.kind {
         case .dnat, .redirect, .divert: return !staysWithin(words, rule.kind)
-        case .snat, .mark, .duplicate: return true
+        // Sources are rewritten after the way is chosen; from another source the far end takes nothing.
+        case .snat: return false
+        case .mark, .duplicate: return true
         }
     }
 
@@ -49,8 +51,6 @@ struct RuleReach {
         return isOnLoopback ? overlay + [.loopbackIPv4, .loopbackIPv6] : overlay
     }
 
-    private var ownInterfaces: Set<String> { Set(view.edge.links.map(\.interface) + ["lo"]) }
-
     private func role(_ device: String) -> DeviceCapture.Role? {
         facts?.capture?.devices.first { $0.name == device }?.role
     }
@@ -58,28 +58,12 @@ struct RuleReach {
     // MARK: what a rule's text says
 
     /// Whether the text limits the rule to packets that are not the edge's.
-    private func leavesOut(_ words: [Substring], _ kind: RewritingRule.Kind) -> Bool {
+    private func leavesOut(_ words: [Substring]) -> Bool {
         for (place, word) in words.enumerated() where place + 1 < words.count {
             let value = words[place + 1]
             switch word {
-            case "oifname" where kind == .snat, "-o" where kind == .snat:
-                // A network's own address for what leaves by it: the usual rule of a router.
-                if Self.isName(value), !value.hasSuffix("*"),
-                    !ownInterfaces.contains(String(value))
-                {
-                    return true
-                }
             case "iifname", "oifname", "iif", "oif":
                 if Self.isName(value), role(String(value)) == .underlay { return true }
-            case "saddr" where kind == .snat:
-                // Containers' addresses become the node's own: that is how they come to the mesh.
-                let prefixes = Self.prefixes(words[(place + 1)...])
-                if !prefixes.isEmpty,
-                    !prefixes.contains(where: { prefix in addresses.contains { prefix.contains($0) }
-                    })
-                {
-                    return true
-                }
             default: continue
             }
         }
@@ -102,12 +86,6 @@ struct RuleReach {
 
     private static func isName(_ word: Substring) -> Bool {
         word != "!=" && word != "=="
-    }
-
-    private static func prefixes(_ words: ArraySlice<Substring>) -> [IPPrefix] {
-        words.prefix { $0 != "!=" }.map(String.init).prefix {
-            IPPrefix($0) != nil || IPAddress($0) != nil
-        }.compactMap { IPPrefix($0) ?? IPAddress($0).map { IPPrefix(host: $0) } }
     }
 }
 
