@@ -25,6 +25,8 @@ struct ProbePlannerTests {
             VerifyInputs(
                 documents: [:], addresses: [:],
                 faces: [
+                    "ant": HostFace(
+                        node: "ant", underlay: underlay.dropLast(), overlay: [], hardware: []),
                     "bee": HostFace(node: "bee", underlay: underlay, overlay: [], hardware: [])
                 ],
                 nonce: "00112233445566778899aabbccddeeff"))

@@ -8,7 +8,7 @@ enum OutsiderCheck {
         for probe in probes where isIn(probe.outcome) {
             inspection.fail(.enforced, broken(probe, view))
         }
-        let tried = probes.filter { isOut($0.outcome) }.compactMap { target($0) }
+        let tried = probes.filter { $0.outcome != .failed }.compactMap { target($0) }
         if view.edge.service.port != 0 {
             demand(view.edge.to, view.edge.service.port, tried, view, &inspection)
         }

@@ -82,7 +82,10 @@ enum WireCheck {
         switch flow.kind {
         case .wireguard, .tunnel, .management, .neighbour, .control: return
         case .tls where flow.appearance != .clear || flow.payload == 0: return
-        case .tls, .undeclared: break
+        case .tls:
+            inspection.fail(.observed, unknown(flow, tap, view))
+            return
+        case .undeclared: break
         }
         if isOwnAttempt(flow, view) { return }
         let (code, severity) = weigh(flow, view)
@@ -92,6 +95,17 @@ enum WireCheck {
                 code, severity, on: tap,
                 "\(flow.summary) between \(flow.from) and \(flow.to): \(place(flow.source, flow)) → \(place(flow.destination, flow)), \(flow.packets) packets on \(flow.device) of \(tap)",
                 fix: fix(flow, view)))
+    }
+
+    /// A client that falls back to clear text looks just so in the midst of its connection.
+    private static func unknown(_ flow: WireFlow, _ tap: String, _ view: EdgeView) -> Finding {
+        let port = flow.destination?.port ?? 0
+        return Finding(
+            .notLookedAt, .serious, on: tap,
+            "whether the connection \(place(flow.source, flow)) → \(place(flow.destination, flow)) is TLS is not known: it began before the run",
+            fix:
+                "ss -tnp dport = \(port)   # on \(flow.from): whose is it? restart it, then verify again"
+        )
     }
 
     private static func place(_ end: SocketEndpoint?, _ flow: WireFlow) -> String {
@@ -135,15 +149,17 @@ enum WireCheck {
         }
     }
 
-    /// Whether a flow is one of the run's own attempts to get in where it may not.
+    /// Whether a flow is one of the run's own attempts to get in where it may not, or another edge's probe, which is
+    /// that edge's to answer for.
     private static func isOwnAttempt(_ flow: WireFlow, _ view: EdgeView) -> Bool {
         view.allProbes.contains { probe in
-            guard probe.order.purpose != .edge, probe.vantage == flow.from,
+            let isAttempt = probe.order.purpose != .edge
+            guard isAttempt || probe.order.edge != view.edge.id, probe.vantage == flow.from,
                 case .tcp(let target) = probe.order.target,
                 flow.destination?.unmapped == target.unmapped
             else { return false }
             let isItsOwn = flow.source.map { probe.localEnds.contains($0) } ?? false
-            return isItsOwn || flow.payload == 0
+            return isItsOwn || (isAttempt && flow.payload == 0)
         }
     }
 }
