@@ -6,7 +6,7 @@ public enum WitnessRequest: Codable, Sendable, Equatable {
     case look(meshID: String, node: String, nonce: String)
     /// Begin to watch. Answered by `began`.
     case begin(WitnessOrder)
-    /// Put these probes, all at once. Answered by `probed`.
+    /// Send the control datagrams, and put these probes, all at once. Every node watches by now. Answered by `probed`.
     case probe([ProbeOrder])
     /// Stop watching, after everything that is still on its way has come, and tell. Answered by `facts`.
     case finish

@@ -74,21 +74,16 @@ public struct VerifyRun: Sendable {
         }
         let planner = ProbePlanner(resolver, cases, able: Set(members.map(\.node.name)))
         let plan = planner.plan()
-        var own: [ProbeFact] = []
-        if let seconds = question.passive {
-            for member in members {
-                fleet.progress.working(member.node.name, "watching for \(Int(seconds)) s")
-            }
-            Clocks.sleep(seconds)
-        } else {
-            let controller = OwnProbes()
-            controller.begin(plan.controller)
-            members = try step("probing", members, &missing) { member throws(ControllerError) in
-                let probes = plan.nodes[member.node.name] ?? []
-                if !probes.isEmpty { try member.connection.probe(probes) }
-            }
-            own = controller.wait()
+        let controller = OwnProbes()
+        if question.passive == nil { controller.begin(plan.controller) }
+        let label = question.passive.map { "watching for \(Int($0)) s" } ?? "probing"
+        members = try step(label, members, &missing) { member throws(ControllerError) in
+            // Without probes too: it is then that each sends what the others have to see.
+            try member.connection.probe(
+                question.passive == nil ? plan.nodes[member.node.name] ?? [] : [])
         }
+        let own = controller.wait()
+        if let seconds = question.passive { Clocks.sleep(seconds) }
         let gathered = try fleet.phase("gathering", members, name: \.node.name) {
             member throws(ControllerError) in
             try member.connection.finish()

@@ -84,16 +84,8 @@ final class WitnessSession {
     /// Starts to capture. What cannot be watched is told with the facts, and never counts in an edge's favour.
     private func watch(_ order: WitnessOrder, _ facts: inout NodeFacts) -> Witness? {
         do {
-            let witness = try Witness(
+            return try Witness(
                 order: order, links: try collector.links(), interfaces: try collector.interfaces())
-            do { try witness.sendControls() } catch {
-                // The capture goes on: where the datagram was to go there may be nobody.
-                facts.failures.append(
-                    FactFailure(
-                        section: "controls", message: "\(error)",
-                        fix: "see that the other nodes' underlay addresses can be reached"))
-            }
-            return witness
         } catch {
             facts.failures.append(
                 FactFailure(
@@ -104,7 +96,15 @@ final class WitnessSession {
     }
 
     private func probe(_ orders: [ProbeOrder]) throws(ProtocolError) -> Int {
-        guard run != nil else { throw ProtocolError(.notStaged, "the run has not begun") }
+        guard let run else { throw ProtocolError(.notStaged, "the run has not begun") }
+        // Every node watches by now, so what is sent on purpose is seen at both ends.
+        do { try run.witness?.sendControls() } catch {
+            // Where the datagram was to go there may be nobody.
+            self.run?.facts.failures.append(
+                FactFailure(
+                    section: "controls", message: "\(error)",
+                    fix: "see that the other nodes' underlay addresses can be reached"))
+        }
         let folders = folders
         let found = ProbeRunner.run(
             orders, vantage: identity.node,
@@ -113,7 +113,7 @@ final class WitnessSession {
                     (try? SSHKeyPair.publicKey(ofFile: $0)) == wanted
                 }
             })
-        run?.facts.probes?.append(contentsOf: found)
+        self.run?.facts.probes?.append(contentsOf: found)
         return found.count
     }
 

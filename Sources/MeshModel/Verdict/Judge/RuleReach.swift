@@ -76,7 +76,7 @@ struct RuleReach {
                 let prefixes = Self.prefixes(words[(place + 1)...])
                 if !prefixes.isEmpty,
                     !prefixes.contains(where: { prefix in addresses.contains { prefix.contains($0) }
-                        })
+                    })
                 {
                     return true
                 }
