@@ -52,6 +52,17 @@ struct StreamTests {
         #expect(kinds([W.ethernet(W.ipv4(W.tcp(Self.get, 4000, 22), 6))]) == ["management"])
     }
 
+    @Test("TLS of an edge is told from a connection on its port of which nobody saw the beginning")
+    func known() {
+        func look(_ frames: [[UInt8]]) -> [WireFlow.Appearance] {
+            examine(frames).flows.filter { $0.kind == .tls }.map(\.appearance)
+        }
+        let whole = connection(5432, client: [Self.hello], server: [Self.hello])
+        #expect(look(whole) == [.tls])
+        #expect(look(connection(5432, client: [], server: [])) == [.empty])
+        #expect(look([W.ethernet(W.ipv4(W.tcp(Self.hello, 4000, 5432), 6))]) == [.clear])
+    }
+
     @Test("clear text on their ports is undeclared, from either side, in one piece or several")
     func bad() {
         let clear = ["undeclared clear"]

@@ -3,12 +3,12 @@ import MeshModel
 import NodeProtocol
 
 /// One request and its answer, as frames over a stream.
-enum Conversation {
+package enum Conversation {
     /// Sends `request` and waits for the answer.
     ///
     /// *Throws:* ``ControllerError`` `timeout`, `hungUp` where the other side ends first, `agent` where it does not
     /// follow the protocol.
-    static func exchange<Answer: Decodable>(
+    package static func exchange<Answer: Decodable>(
         _ request: some Encodable, for type: Answer.Type, over stream: any ByteStream,
         timeout: Double
     ) throws(ControllerError) -> Answer {
@@ -26,6 +26,12 @@ enum Conversation {
                 if let frame = try reader.next() { return try Wire.decode(type, from: frame) }
                 let bytes = try stream.read(deadline: deadline)
                 if bytes.isEmpty { throw hungUp(stream.errorText) }
+                // An answer that never ends keeps a stream from ever waiting, and so from giving up.
+                if Clocks.monotonic() > deadline {
+                    throw ControllerError(
+                        .timeout, "its answer did not end within \(Int(timeout)) s",
+                        hint: "over a slow link --timeout gives it longer")
+                }
                 reader.append(bytes)
             }
         } catch let error as ProtocolError {

@@ -1,20 +1,25 @@
-import MeshModel
-import NodeProtocol
+package import MeshModel
+package import NodeProtocol
 import Secrets
 
 /// Decides whether what came as a node's facts is taken: signed by that node's key, and of this run.
-struct FactAcceptance: Sendable {
+package struct FactAcceptance: Sendable {
     /// The public halves of every node's SSH host keys, of each set that is known.
-    let hostKeys: [String: [PublicKey]]
+    private let hostKeys: [String: [PublicKey]]
+
+    /// Takes what is signed by one of these keys, by node.
+    package init(hostKeys: [String: [PublicKey]]) { self.hostKeys = hostKeys }
 
     /// Facts that were taken, with the exact bytes that were signed.
-    struct Accepted: Sendable {
-        let facts: NodeFacts
-        let payload: [UInt8]
+    package struct Accepted: Sendable {
+        /// What the node observed.
+        package let facts: NodeFacts
+        /// What it signed.
+        package let payload: [UInt8]
     }
 
     /// The facts inside, or why they are not taken.
-    func open(
+    package func open(
         _ signed: SignedFacts, _ admission: FactAdmission
     ) -> Result<Accepted, FactRefusal> {
         guard let payload = Base64.decode(signed.payload),
@@ -38,8 +43,9 @@ struct FactAcceptance: Sendable {
 }
 
 /// Why facts were not taken.
-struct FactRefusal: Error, Sendable, Equatable {
-    let missing: MissingFacts
+package struct FactRefusal: Error, Sendable, Equatable {
+    /// As the judge takes it.
+    package let missing: MissingFacts
 
     init(_ missing: MissingFacts) { self.missing = missing }
 

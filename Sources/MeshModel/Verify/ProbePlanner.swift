@@ -46,7 +46,8 @@ public struct ProbePlanner: Sendable {
             return ProbeOrder(
                 id: "\(edge.id)#\(number)", edge: edge.id, purpose: .edge, target: target,
                 question: question(edge), canary: edge.canary, connections: Self.connections,
-                user: user == 0 ? nil : user, timeout: Self.patience)
+                user: user == 0 ? nil : user, timeout: Self.patience,
+                speaks: edge.service.wireProtocol)
         }
     }
 
@@ -110,7 +111,7 @@ public struct ProbePlanner: Sendable {
             if tls.isMutual { questions.append(.tlsWithoutCertificate(tls)) }
         }
         var orders = questions.flatMap { question in
-            targets(edge).map { ($0, question) }
+            openings(edge).map { ($0, question) }
         }
         if let tunnel = edge.tunnel {
             orders.append((Self.elsewhere(tunnel.target), .tunnelElsewhere(tunnel: tunnel)))
@@ -118,8 +119,21 @@ public struct ProbePlanner: Sendable {
         return orders.enumerated().map { number, order in
             ProbeOrder(
                 id: "\(edge.id)#r\(number)", edge: edge.id, purpose: .refusal, target: order.0,
-                question: order.1, canary: "", timeout: Self.patience)
+                question: order.1, canary: "", timeout: Self.patience,
+                speaks: edge.service.wireProtocol)
         }
+    }
+
+    /// Where a TLS service may be reached: what is refused at one address may be taken at the next.
+    private func openings(_ edge: EdgeCase) -> [TunnelEnd] {
+        let own = targets(edge)
+        guard edge.service.bind == .any, edge.from.node != edge.to.node else { return own }
+        let families = Set(resolver.underlay(of: edge.from.node).map(\.family))
+        let others = edge.to.underlay.filter { address in
+            // Where we have no address of a family, there is no way to try it.
+            !address.isLinkLocal && (families.isEmpty || families.contains(address.family))
+        }.map { TunnelEnd.tcp(SocketEndpoint($0, edge.service.port)) }
+        return own + others.filter { !own.contains($0) }
     }
 
     /// A port of the target's own loopback that the tunnel is not for, and on which most likely something listens: SSH's.

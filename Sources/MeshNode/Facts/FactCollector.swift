@@ -38,7 +38,8 @@ package struct FactCollector: Sendable {
             hardware: underlay.hardware)
         let sockets = try NamespaceReading.take().facts(isOwn: true, ProcessSurvey())
         return NodeLook(
-            version: ProtocolVersion.current, bootID: NodeCommands.bootID(), face: face, interfaces: interfaces,
+            version: ProtocolVersion.current, bootID: NodeCommands.bootID(), face: face,
+            interfaces: interfaces,
             clients: ClientUsers.find(sockets))
     }
 

@@ -21,6 +21,8 @@ struct FlowRecord {
             reject(&flow, stream?.appearance, "not SSH")
         case .tls where stream?.isNotTLS == true:
             reject(&flow, stream?.appearance, "not TLS")
+        // Clear where its beginning was not seen: then nothing says that it is TLS.
+        case .tls: flow.appearance = stream?.appearance ?? flow.appearance
         case .neighbour where flow.payload > NeighbourTraffic.echoLimit * flow.packets && isEcho:
             reject(&flow, .clear, "large")
         case .wireguard where !learnt.admits(flow):

@@ -14,7 +14,15 @@ enum CanaryCheck {
             where isOurs(sighting.canary, view) && sighting.packets > 0 {
                 if facts.isOutside(sighting.device, sighting.role) {
                     inspection.fail(.observed, onWire(sighting, facts.node, view))
-                } else if sighting.role == .inner && view.edge.via != .local {
+                } else if sighting.role == .inner && view.edge.via == .local {
+                    // Loopback alone is local: on a bridge other containers can listen in.
+                    inspection.fail(
+                        .configured,
+                        Finding(
+                            .otherNamespace, .serious, on: facts.node,
+                            "the text sent through \(view.edge.id) passed \(sighting.device) on \(facts.node): what answers for \(view.edge.service.name) is in another network namespace",
+                            fix: "give both the host's network, or a unix socket"))
+                } else if sighting.role == .inner {
                     inspection.note(
                         Finding(
                             .clearWithinHost, .note, on: facts.node,

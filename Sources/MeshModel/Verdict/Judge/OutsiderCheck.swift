@@ -5,10 +5,8 @@ enum OutsiderCheck {
         let probes = view.allProbes.filter {
             $0.order.edge == view.edge.id && $0.order.purpose == .outsider && isKnock($0)
         }
-        for probe in probes where isIn(probe) {
-            inspection.fail(.enforced, broken(probe, view))
-        }
-        let tried = probes.filter { isOut($0) }.compactMap { target($0) }
+        for way in ways(probes.filter(isIn), view) { inspection.fail(.enforced, way.finding(view)) }
+        let tried = probes.filter { $0.outcome != .failed }.compactMap { target($0) }
         if view.edge.service.port != 0 {
             demand(view.edge.to, view.edge.service.port, tried, view, &inspection)
         }
@@ -45,29 +43,55 @@ enum OutsiderCheck {
         return place.unmapped
     }
 
-    private static func broken(_ probe: ProbeFact, _ view: EdgeView) -> Finding {
-        let place = target(probe)
+    /// Everything that let somebody in for one reason.
+    private struct Way {
+        let code: FindingCode
+        let node: String
+        var probes: [ProbeFact]
+
+        func finding(_ view: EdgeView) -> Finding {
+            var places: [String] = []
+            for probe in probes where !places.contains(probe.order.target.description) {
+                places.append(probe.order.target.description)
+            }
+            let who = Set(probes.map(\.vantage)).sorted().listed
+            return Finding(
+                code, .critical, on: node,
+                "\(who) reached \(places.listed) on \(node), where nobody is let in: \(probes.first?.message ?? "")",
+                fix:
+                    "guard: on   # in the topology, for \(node); then meshproof up"
+                    + (code == .openUnderlay && view.edge.service.bind == .any
+                        ? "; or bind: mesh" : ""))
+        }
+    }
+
+    private static func ways(_ probes: [ProbeFact], _ view: EdgeView) -> [Way] {
+        var found: [Way] = []
+        for probe in probes {
+            let (code, node) = kind(probe, view)
+            if let place = found.firstIndex(where: { $0.code == code && $0.node == node }) {
+                found[place].probes.append(probe)
+            } else {
+                found.append(Way(code: code, node: node, probes: [probe]))
+            }
+        }
+        return found
+    }
+
+    private static func kind(_ probe: ProbeFact, _ view: EdgeView) -> (FindingCode, String) {
         let edge = view.edge
+        guard let place = target(probe) else { return (.openUnderlay, edge.to.node) }
         let entrances = (edge.tunnel?.entrances ?? []).compactMap { entrance -> UInt16? in
             if case .tcp(let own) = entrance { return own.port }
             return nil
         }
-        let isEntrance = place.map { place in
-            entrances.contains(place.port)
-                && (edge.from.underlay + edge.from.overlay).contains(place.address)
+        if entrances.contains(place.port),
+            (edge.from.underlay + edge.from.overlay).contains(place.address)
+        {
+            return (.openEntrance, edge.from.node)
         }
-        let isOverlay = place.map { (edge.to.overlay + edge.from.overlay).contains($0.address) }
-        let code: FindingCode =
-            if isEntrance ?? false { .openEntrance } else if isOverlay ?? false { .weakHost } else {
-                .openUnderlay
-            }
-        let node = isEntrance ?? false ? edge.from.node : edge.to.node
-        return Finding(
-            code, .critical, on: node,
-            "\(probe.vantage) reached \(probe.order.target) on \(node), where nobody is let in: \(probe.message)",
-            fix:
-                "guard: on   # in the topology, for \(node); then meshproof up"
-                + (code == .openUnderlay && edge.service.bind == .any ? "; or bind: mesh" : ""))
+        let isOverlay = (edge.to.overlay + edge.from.overlay).contains(place.address)
+        return (isOverlay ? .weakHost : .openUnderlay, edge.to.node)
     }
 
     /// Every family that the node has on the underlay has to be tried, and its overlay addresses past all routes.

@@ -17,9 +17,7 @@ enum ProbeCheck {
                 Finding(
                     .noAnswer, .serious, on: view.edge.to.node,
                     "\(view.edge.service.name) did not answer \(node) at \(put.map { $0.order.target.description }.listed): \(probe.message)",
-                    fix:
-                        "does \(view.edge.service.name) run on \(view.edge.to.node)? meshproof status"
-                ))
+                    fix: fix(probe, view)))
         } else {
             let problem = view.ownProbes.first
             inspection.fail(
@@ -30,5 +28,19 @@ enum ProbeCheck {
                     fix: "verify again"))
         }
         return inspection
+    }
+
+    private static func fix(_ probe: ProbeFact, _ view: EdgeView) -> String {
+        let (service, node) = (view.edge.service.name, view.edge.to.node)
+        switch probe.outcome {
+        // Somebody is there; what is wrong is what the two hold each other to.
+        case .refused, .garbled:
+            guard view.edge.tls != nil, case .tcp(let place) = probe.order.target else {
+                return "what does \(service) say? see its log on \(node)"
+            }
+            return
+                "openssl s_client -connect \(place) </dev/null   # on \(view.edge.from.node): its versions and certificates"
+        default: return "does \(service) run on \(node)? meshproof status"
+        }
     }
 }

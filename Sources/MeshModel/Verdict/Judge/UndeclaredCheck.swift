@@ -7,6 +7,7 @@ enum UndeclaredCheck {
             inspection.fail(
                 sight.key.severity <= .serious ? .observed : .enforced, sight.finding(view))
         }
+        unknown(view, &inspection)
         return inspection
     }
 
@@ -120,15 +121,38 @@ enum UndeclaredCheck {
         }
     }
 
-    /// Whether a flow is one of the run's own attempts to get in where it may not.
+    /// Whether a flow is one of the run's own attempts to get in where it may not, or another edge's probe, which is
+    /// that edge's to answer for.
     private static func isOwnAttempt(_ flow: WireFlow, _ view: EdgeView) -> Bool {
         view.allProbes.contains { probe in
-            guard probe.order.purpose != .edge, probe.vantage == flow.from,
+            let isAttempt = probe.order.purpose != .edge
+            guard isAttempt || probe.order.edge != view.edge.id, probe.vantage == flow.from,
                 case .tcp(let target) = probe.order.target,
                 flow.destination?.unmapped == target.unmapped
             else { return false }
             let isItsOwn = flow.source.map { probe.localEnds.contains($0) } ?? false
-            return isItsOwn || flow.payload == 0
+            return isItsOwn || (isAttempt && flow.payload == 0)
+        }
+    }
+
+    /// Connections to where TLS is allowed, of which the beginning was not seen. A client that falls back to clear text
+    /// looks just so in the midst of its connection.
+    private static func unknown(_ view: EdgeView, _ inspection: inout Inspection) {
+        for facts in view.everybody {
+            for flow in facts.capture?.flows ?? []
+            where flow.kind == .tls && flow.appearance == .clear && flow.payload > 0
+                && view.isOurs(flow.from, flow.to)
+            {
+                let ends = [flow.source, flow.destination].map { $0?.description ?? "?" }
+                inspection.fail(
+                    .observed,
+                    Finding(
+                        .notLookedAt, .serious, on: facts.node,
+                        "whether the connection \(ends[0]) → \(ends[1]) is TLS is not known: it began before the run",
+                        fix:
+                            "ss -tnp dport = \(flow.destination?.port ?? 0)   # on \(flow.from): whose is it? restart it, then verify again"
+                    ))
+            }
         }
     }
 }

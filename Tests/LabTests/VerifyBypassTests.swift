@@ -1,0 +1,71 @@
+import LinuxSystem
+import MeshModel
+import Testing
+
+@Suite(
+    "Verify finds every way past the mesh, and the guard closes those that lead in", .serialized,
+    .enabled(if: LabConditions.isRoot))
+struct VerifyBypassTests {
+    /// A way in that is open without the guard: who gets in where, and what verify calls it.
+    private static let ways: [(edge: String, place: String, code: FindingCode)] = [
+        ("web", "198.51.100.12:8080", .openUnderlay),
+        ("web", "[2001:db8:6d70::12]:8080", .openUnderlay),
+        ("inner", "10.88.0.2:8081", .weakHost),
+        ("inner", "[fd88::2]:8081", .weakHost),
+        ("boxed", "198.51.100.12:8082", .openUnderlay),
+        ("relayed", "198.51.100.12:8083", .openUnderlay),
+        ("wide", "198.51.100.12:8084", .openUnderlay),
+        ("wide", "[2001:db8:6d70::12]:8084", .openUnderlay),
+        ("gate", "198.51.100.11:8085", .openEntrance),
+    ]
+
+    private func edge(_ name: String, _ report: VerifyReport) throws -> EdgeVerdict {
+        try #require(report.edges.first { $0.id == "ant->\(name)" })
+    }
+
+    /// Whether the LAN itself, which is nobody's peer, gets a page there.
+    private func isOpen(_ place: String, _ lab: BypassLab) throws -> Bool {
+        try lab.world.lab.on(
+            "lan", "curl", "-gsS", "-o", "/dev/null", "--connect-timeout", "3",
+            "http://\(place)/"
+        ).status.isSuccess
+    }
+
+    @Test("without the guard each way in is found and named, and with it all are closed")
+    func ways() throws {
+        let lab = try BypassLab("tvbypass")
+        try lab.world.shell("lan", "ip route add 10.88.0.2/32 via \(VerifyLab.bee)")
+        try lab.world.shell("lan", "ip -6 route add fd88::2/128 via \(VerifyLab.bee6)")
+        for isGuarded in [false, true] {
+            if isGuarded { try lab.guarded(true) }
+            let capture = try Capture(lab.world.lab, "tcp port 9000")
+            let report = try lab.world.verify()
+            for way in Self.ways {
+                // The oracle is a client that knows nothing of verify.
+                #expect(try isOpen(way.place, lab) == !isGuarded, "\(way.place)")
+                let edge = try edge(way.edge, report)
+                if isGuarded {
+                    #expect(edge.verdict == .encrypted && edge.level == .enforced, "\(edge.story)")
+                    continue
+                }
+                #expect(edge.verdict == .exposed, "\(edge.story)")
+                let findings = edge.findings.flatMap(\.all).filter { $0.code == way.code }
+                #expect(findings.contains { $0.message.contains(way.place) }, "\(edge.story)")
+            }
+            for name in ["db", "note"] {
+                let clean = try edge(name, report)
+                #expect(clean.verdict == .encrypted, "\(clean.story)")
+                if isGuarded { #expect(clean.level == .enforced, "\(clean.story)") }
+            }
+            // What goes on in clear behind the tunnel no guard of bee's can close.
+            let far = try edge("far", report)
+            #expect(try capture.saw("mpc\(report.run.prefix(16))-e8", within: 5))
+            #expect(far.verdict == .exposed && far.codes.contains(.canaryOnWire), "\(far.story)")
+            for name in ["cell", "lent"] {
+                let other = try edge(name, report)
+                #expect(other.verdict < .encrypted, "\(other.story)")
+                #expect(other.codes.contains(.otherNamespace), "\(other.story)")
+            }
+        }
+    }
+}
