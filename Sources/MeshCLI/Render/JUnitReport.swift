@@ -72,7 +72,7 @@ package enum JUnitReport {
             .joined(separator: "\n")
         let message = line.findings.first?.message ?? line.state.rawValue
         switch line.state {
-        case .holds: return ["    <testcase\(head)/>"]
+        case .holds, .guarded: return ["    <testcase\(head)/>"]
         case .broken: return failed(head, type: line.state.rawValue, message: message, body)
         case .untested:
             return [

@@ -90,6 +90,8 @@ struct VerifyPainter {
             + "  "
             + (isShort
                 ? style.yellow("\(edge.level.rawValue) only") : edge.level.rawValue)
+            + (edge.witnesses.count == 1 && edge.via != .local
+                ? style.dim("  \(TextWrap.plain(edge.witnesses[0])) alone can be asked") : "")
         var lines: [String]
         if name.count > nameWidth {
             lines =
@@ -186,10 +188,14 @@ struct VerifyPainter {
             let (mark, word) =
                 switch line.state {
                 case .holds: (style.green("✓"), style.green("holds"))
+                case .guarded: (style.green("✓"), style.green("guarded"))
                 case .broken: (style.red("✗"), style.red("broken"))
                 case .untested: (style.yellow("!"), style.yellow("untested"))
                 }
-            lines.append("  \(mark) \(Self.name(line.id).padding(to: wide))  \(word)")
+            let remark =
+                line.state == .guarded
+                ? style.dim("  not tried, its node runs no agent; the guard is closed to it") : ""
+            lines.append("  \(mark) \(Self.name(line.id).padding(to: wide))  \(word)\(remark)")
             for finding in line.findings { lines += self.finding(finding) }
         }
         return lines

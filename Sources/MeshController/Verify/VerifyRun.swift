@@ -117,7 +117,9 @@ public struct VerifyRun: Sendable {
             },
             edges: cases.map { Judge.judge($0, evidence, now: now) },
             forbidden: plan.forbidden.map {
-                Judge.judge(forbid: $0.id, probes: [], evidence: evidence, now: now)
+                Judge.judge(
+                    forbid: $0.id, probes: [], guardedAt: $0.isGuarded && !$0.isTried ? $0.to : nil,
+                    evidence: evidence, now: now)
             }, required: question.required, receipt: nil,
             selection: question.isWhole ? nil : question.paths + question.edges)
         return Outcome(report: report, facts: payloads)

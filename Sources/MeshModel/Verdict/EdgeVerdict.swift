@@ -67,13 +67,16 @@ public struct EdgeVerdict: Codable, Sendable, Equatable {
     public var level: EvidenceLevel
     /// What is wrong or worth knowing, the gravest first.
     public var findings: [Finding]
+    /// The nodes on whose word it rests. An end that runs no agent has none: then one end's word stands alone.
+    public var witnesses: [String]
     /// What carried it: keys' fingerprints, algorithms, certificates, a line each, for people and receipts.
     public var carriers: [String]
 
     /// Gathers the parts.
     public init(
         id: String, paths: [String], carries: [String], via: Transport, verdict: Verdict,
-        level: EvidenceLevel, findings: [Finding], carriers: [String]
+        level: EvidenceLevel, findings: [Finding], witnesses: [String] = [],
+        carriers: [String]
     ) {
         self.id = id
         self.paths = paths
@@ -82,6 +85,7 @@ public struct EdgeVerdict: Codable, Sendable, Equatable {
         self.verdict = verdict
         self.level = level
         self.findings = findings
+        self.witnesses = witnesses
         self.carriers = carriers
     }
 }
@@ -94,6 +98,9 @@ public struct ForbidVerdict: Codable, Sendable, Equatable {
         case holds
         /// Somebody got through.
         case broken
+        /// It could not be tried, because its first node runs no agent; the guard of the other node is as it should be, and
+        /// lets nothing of the kind in.
+        case guarded
         /// It could not be tried.
         case untested
     }

@@ -99,8 +99,6 @@ public enum FindingCode: String, Codable, Sendable, Hashable, CaseIterable {
 
     // Worth knowing.
 
-    /// The node cannot be asked because it runs no agent: one end's word stands alone.
-    case oneEnded = "one-ended"
     /// What is decrypted goes on in clear within the host.
     case clearWithinHost = "clear-within-host"
     /// The node differs from its document.

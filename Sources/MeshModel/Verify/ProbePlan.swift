@@ -18,12 +18,15 @@ public struct ForbidCase: Codable, Sendable, Equatable {
     public var to: String
     /// Whether the line can be tried: its first node runs an agent and answered.
     public var isTried: Bool
+    /// Whether the guard that `to` is to have shields every service of the line, and admits nothing from `from`.
+    public var isGuarded: Bool
 
     /// Gathers the parts.
-    public init(id: String, from: String, to: String, isTried: Bool) {
+    public init(id: String, from: String, to: String, isTried: Bool, isGuarded: Bool) {
         self.id = id
         self.from = from
         self.to = to
         self.isTried = isTried
+        self.isGuarded = isGuarded
     }
 }

@@ -238,7 +238,10 @@ public struct ProbePlanner: Sendable {
                 ?? resolver.topology.services.filter { $0.node == to }
             let id = "\(line.from)->\(line.to)"
             let isTried = able.contains(from) && from != to
-            plan.forbidden.append(ForbidCase(id: id, from: from, to: to, isTried: isTried))
+            plan.forbidden.append(
+                ForbidCase(
+                    id: id, from: from, to: to, isTried: isTried,
+                    isGuarded: isGuarded(from, to, services)))
             guard isTried else { continue }
             let addresses =
                 (resolver.inputs.addresses[to] ?? [])
@@ -253,6 +256,19 @@ public struct ProbePlanner: Sendable {
                             question: .connect, canary: "", timeout: Self.patience))
                 }
             }
+        }
+    }
+
+    /// By the guard's own rules; whether the node really has it, its facts say.
+    private func isGuarded(_ from: String, _ to: String, _ services: [Service]) -> Bool {
+        guard from != to, let wanted = resolver.inputs.documents[to]?.guard else { return false }
+        let sources = resolver.inputs.addresses[from] ?? []
+        return services.allSatisfy { service in
+            guard service.port != 0 else { return true }
+            return wanted.shielded.contains(ShieldedPort(.tcp, service.port))
+                && !wanted.admitted.contains {
+                    sources.contains($0.from) && $0.port == service.port
+                }
         }
     }
 

@@ -38,6 +38,23 @@ struct ForbidTests {
         #expect(verdict([.silent, .failed]).state == .untested)
     }
 
+    @Test("is guarded where nobody can try it, and the node's guard is as it should be")
+    func guarded() {
+        var run = CleanRuns.wireguard()
+        let to = run.edge.to.node
+        func state() -> ForbidVerdict.State {
+            Judge.judge(
+                forbid: "phone->web", probes: [], guardedAt: to, evidence: run.evidence,
+                now: JudgeRun.now
+            ).state
+        }
+        #expect(state() == .guarded)
+        run.change(to) { $0.agent?.guard?.differences = ["no rule for 8080"] }
+        #expect(state() == .untested)
+        run.change(to) { $0.agent = nil }
+        #expect(state() == .untested)
+    }
+
     @Test("is broken by what another vantage saw as well")
     func gathered() {
         var run = CleanRuns.wireguard()

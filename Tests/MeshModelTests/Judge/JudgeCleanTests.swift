@@ -32,10 +32,12 @@ struct JudgeCleanTests {
         #expect(run.verdict.verdict == .encrypted)
     }
 
-    @Test("takes one end's word with a note, where the other cannot be asked")
+    @Test("takes one end's word, and says whose, where the other cannot be asked")
     func phone() {
         let run = CleanRuns.phone()
-        #expect(run.codes == [.oneEnded], "\(run.verdict.findings.map(\.message))")
+        #expect(run.codes.isEmpty, "\(run.verdict.findings.map(\.message))")
+        #expect(run.verdict.witnesses.count == 1)
+        #expect(CleanRuns.wireguard().verdict.witnesses.count == 2)
         #expect(run.verdict.level == .enforced)
         #expect(run.verdict.verdict == .encrypted)
     }

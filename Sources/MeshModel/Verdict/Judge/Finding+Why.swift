@@ -59,7 +59,6 @@ extension FindingCode {
         case .idlePeer: "Without traffic there is nothing to judge."
         case .noOutsider: "Whether a stranger gets in was not tried."
         case .guardOff: "Nothing keeps others away but the service itself."
-        case .oneEnded: "The other machine runs no agent; one end's word stands alone."
         case .clearWithinHost: "Root on that machine can read it there."
         case .drift: "The agent has not made it so yet, or cannot."
         }

@@ -3,8 +3,11 @@ extension Judge {
     ///
     /// A connection that was made breaks it, whatever the service said over it. It holds only where every address that was
     /// to be tried was tried, by somebody whose word is of this run.
+    ///
+    /// - Parameter node: the node whose guard lets nothing of the kind in, where nobody can try; nil where there is none.
     public static func judge(
-        forbid id: String, probes: [ProbeFact], evidence: Evidence, now: Double
+        forbid id: String, probes: [ProbeFact], guardedAt node: String? = nil, evidence: Evidence,
+        now: Double
     ) -> ForbidVerdict {
         var tried: [ProbeFact] = []
         let gathered =
@@ -25,6 +28,11 @@ extension Judge {
                             "guard: on   # in the topology, on the target's node; then meshproof up"
                     )
                 })
+        }
+        if tried.isEmpty, let node, let found = evidence.facts[node]?.agent?.guard,
+            found.problem == nil, found.differences.isEmpty
+        {
+            return ForbidVerdict(id: id, state: .guarded, findings: [])
         }
         let failed = tried.filter { !OutsiderCheck.isOut($0) }
         if tried.isEmpty || !failed.isEmpty {

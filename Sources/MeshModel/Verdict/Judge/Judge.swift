@@ -14,7 +14,9 @@ public enum Judge {
         return EdgeVerdict(
             id: edge.id, paths: edge.paths, carries: edge.carries, via: edge.via,
             verdict: verdict(inspection), level: inspection.allows,
-            findings: Folding.fold(inspection.findings), carriers: Carriers.lines(view))
+            findings: Folding.fold(inspection.findings),
+            witnesses: view.watched.filter { view.facts($0) != nil },
+            carriers: Carriers.lines(view))
     }
 
     private typealias Check = (EdgeView) -> Inspection

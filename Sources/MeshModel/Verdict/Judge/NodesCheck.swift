@@ -16,12 +16,6 @@ enum NodesCheck {
                     .nodeSilent, .serious, on: nil,
                     "neither \(view.edge.from.node) nor \(view.edge.to.node) can be asked",
                     fix: "manage one of them: connect: ssh://root@HOST in the topology"))
-        } else if view.isOneEnded {
-            let mute = view.edge.from.managed ? view.edge.to.node : view.edge.from.node
-            inspection.note(
-                Finding(
-                    .oneEnded, .note, on: mute, "\(mute) runs no agent and cannot be asked",
-                    fix: "nothing to do, or manage it: connect: ssh://root@HOST"))
         }
         return inspection
     }
