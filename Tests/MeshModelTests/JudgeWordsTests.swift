@@ -18,7 +18,7 @@ struct JudgeWordsTests {
             service: ServiceCase(
                 name: "note", kind: "http", wireProtocol: .http, port: 8090,
                 bind: via == .local ? .loopback : .any),
-            links: [], hub: nil, tunnel: nil, tls: tls, canary: "mpc-e0")
+            links: [], hub: nil, tunnel: nil, tls: tls, canary: "mpc0011223344556677-e0z")
     }
 
     private func facts(
@@ -41,7 +41,7 @@ struct JudgeWordsTests {
 
     private func sighting(_ device: String, _ role: DeviceCapture.Role) -> CanarySighting {
         CanarySighting(
-            canary: "mpc-e0", device: device, role: role, packets: 3, source: nil,
+            canary: "mpc0011223344556677-e0z", device: device, role: role, packets: 3, source: nil,
             destination: nil, summary: "TCP")
     }
 
@@ -68,7 +68,7 @@ struct JudgeWordsTests {
         let probe = ProbeFact(
             order: ProbeOrder(
                 id: "p", edge: "ant->note", purpose: .edge, target: .tcp(place),
-                question: .http(path: "/", tls: tls), canary: "mpc-e0", timeout: 2),
+                question: .http(path: "/", tls: tls), canary: "mpc0011223344556677-e0z", timeout: 2),
             vantage: "ant", began: FactTime(wall: 1_001, monotonic: 11),
             ended: FactTime(wall: 1_002, monotonic: 12), outcome: outcome, message: "so")
         let verdict = Judge.judge(

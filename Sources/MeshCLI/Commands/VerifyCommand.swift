@@ -7,7 +7,7 @@ import Secrets
 extension CommandTable {
     static let verify = Command(
         "verify",
-        summary: "prove that every edge is encrypted, or say which is not and why",
+        summary: "prove that every edge is encrypted, or say why not",
         explanation: """
             For every edge of every path: looks at the kernel on both ends, captures on every
             device while each edge's service is asked something harmless, and lets a machine

@@ -194,7 +194,7 @@ struct VerifyPainter {
                 }
             let remark =
                 line.state == .guarded
-                ? style.dim("  not tried, its node runs no agent; the guard is closed to it") : ""
+                ? style.dim("  no agent there to try it; the guard is closed") : ""
             lines.append("  \(mark) \(Self.name(line.id).padding(to: wide))  \(word)\(remark)")
             for finding in line.findings { lines += self.finding(finding) }
         }

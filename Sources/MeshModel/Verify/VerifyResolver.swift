@@ -48,7 +48,8 @@ public struct VerifyResolver: Sendable {
             links: goesByMesh ? links(from, service.node, through: hub) : [], hub: hub,
             tunnel: inputs.documents[from]?.tunnels.first { $0.edge == edge.id },
             tls: tls(edge, to: service.node),
-            canary: inputs.canaryPrefix + "e\(number)")
+            // The last letter keeps one from being the beginning of another.
+            canary: inputs.canaryPrefix + "e\(number)z")
     }
 
     private func end(_ party: String, on node: String) -> EdgeEnd {

@@ -166,7 +166,7 @@ enum CleanRuns {
                     .refused, from: "edge", local: ["198.51.100.1:40003"]))
         }
         from.probes = probes
-        wire(.tls, "40001", "8080", 6, .clear, &from, &to)
+        wire(.tls, "40001", "8080", 6, .tls, &from, &to)
         // The refusal's own clear text, which is no client's.
         var attempt = Parts.flow(
             .undeclared, "edge", "gpu", "198.51.100.1:40002", "198.51.100.2:8080", 6, .clear)

@@ -17,7 +17,7 @@ struct VerifyDocumentTests {
             + FindingCode.allCases.map(\.rawValue)
         let fields = [
             "format", "run", "mesh", "began", "passive", "topology", "nodes", "edges", "forbidden",
-            "required", "receipt",
+            "required", "receipt", "selection",
         ]
         #expect(Set(named) == Set(words + fields))
     }
