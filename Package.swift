@@ -37,6 +37,8 @@ let package = Package(
         // The Linux calls Swift cannot import, and a thin typed layer over them.
         .target(name: "CLinux"),
         module("LinuxSystem", ["CLinux"]),
+        // Replaces poll, recv and send for the sockets of tunnels; see its header.
+        .target(name: "CReadAhead"),
 
         // Pure: values and decisions, no input or output.
         module("MeshModel", []),
@@ -48,7 +50,7 @@ let package = Package(
         module("Secrets", ["CSodium", "LinuxSystem", "MeshModel"]),
         module("TopologyFile", ["CYAML", "MeshModel"]),
         module("StateStore", ["CSQLite", "LinuxSystem", "MeshModel"]),
-        module("SSHTunnel", ["CSSH", "CLinux", "LinuxSystem", "MeshModel"]),
+        module("SSHTunnel", ["CSSH", "CReadAhead", "CLinux", "LinuxSystem", "MeshModel"]),
         module("NodeProtocol", ["MeshModel"]),
 
         // The three programs that live in the one binary.

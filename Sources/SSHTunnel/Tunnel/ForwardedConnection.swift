@@ -140,7 +140,7 @@ final class ForwardedConnection {
     }
 
     private func read(into buffer: UnsafeMutableRawBufferPointer) {
-        let (count, code) = retrying { recv(socket, buffer.baseAddress, buffer.count, 0) }
+        let (count, code) = retrying { Glibc.read(socket, buffer.baseAddress, buffer.count) }
         if count < 0 {
             isReadable = false
             if code != EAGAIN { fail() }
