@@ -100,7 +100,11 @@ let package = Package(
         tests("TopologyFileTests", ["TestSupport", "TopologyFile", "MeshModel"]),
         tests("StateStoreTests", ["TestSupport", "StateStore", "LinuxSystem", "MeshModel"]),
         tests(
-            "SSHTunnelTests", ["TestSupport", "SSHTunnel", "CLinux", "LinuxSystem", "MeshModel"]),
+            "SSHTunnelTests",
+            [
+                "TestSupport", "SSHTunnel", "CReadAhead", "CSSH", "CLinux", "LinuxSystem",
+                "MeshModel",
+            ]),
         tests("NodeProtocolTests", ["TestSupport", "NodeProtocol", "MeshModel"]),
         tests(
             "MeshNodeTests",

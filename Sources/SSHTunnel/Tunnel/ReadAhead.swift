@@ -7,7 +7,7 @@ struct ReadAhead: ~Copyable {
     private let handle: OpaquePointer
 
     /// What one read takes at most. *Units:* bytes.
-    static let capacity = 256 << 10
+    static let capacity = 512 << 10
 
     /// For what libssh reads from `socket`; nil where memory runs out.
     init?(_ socket: Int32) {
