@@ -87,24 +87,26 @@ static int readable(struct read_ahead *self) {
 
 int poll(struct pollfd *fds, nfds_t count, int milliseconds) {
     struct read_ahead *self = first && count == 1 ? find(fds[0].fd) : NULL;
+    short found = 0;
     if (self) {
-        short events = 0;
-        if (fds[0].events & POLLIN && readable(self)) events |= POLLIN;
+        if (fds[0].events & POLLIN && readable(self)) found |= POLLIN;
         // Room is taken for granted until a write says otherwise.
-        if (fds[0].events & POLLOUT && !self->full) events |= POLLOUT;
-        int asks = fds[0].events & POLLOUT && self->full;
-        if (events || (milliseconds == 0 && !asks)) {
-            fds[0].revents = events;
-            return events != 0;
+        int asks = fds[0].events & POLLOUT;
+        if (asks && !self->full) found |= POLLOUT;
+        if ((found || milliseconds == 0) && !(asks && self->full)) {
+            fds[0].revents = found;
+            return found != 0;
         }
+        // Only the kernel knows of new room, also while there are bytes to be read.
+        if (found) milliseconds = 0;
     }
     struct timespec pause = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
     int ready = ppoll(fds, count, milliseconds < 0 ? NULL : &pause, NULL);
-    if (self && ready > 0) {
-        if (fds[0].revents & POLLOUT) self->full = 0;
-        if (fds[0].revents & (POLLIN | POLLHUP | POLLERR)) self->drained = 0;
-    }
-    return ready;
+    if (!self || ready < 0) return ready;
+    if (fds[0].revents & POLLOUT) self->full = 0;
+    if (fds[0].revents & (POLLIN | POLLHUP | POLLERR)) self->drained = 0;
+    fds[0].revents |= found;
+    return fds[0].revents != 0;
 }
 
 ssize_t recv(int fd, void *buffer, size_t size, int flags) {

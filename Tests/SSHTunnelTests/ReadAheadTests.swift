@@ -98,9 +98,12 @@ struct ReadAheadTests {
         }
         #expect(send(pair.here, block, 1000, 0) == 0)
         #expect(pair.poll(POLLOUT) == 0)
+        try IO.writeAll(pair.there.number, [1])
+        #expect(pair.poll(POLLIN | POLLOUT) == POLLIN)
         var left = sent
         while left > 0 { left -= try IO.read(pair.there.number, limit: left).count }
-        #expect(pair.poll(POLLOUT) == POLLOUT)
+        // Room is found although there is a byte to be read as well, which for libssh would come first for ever.
+        #expect(pair.poll(POLLIN | POLLOUT) == POLLIN | POLLOUT)
         #expect(send(pair.here, block, 1000, 0) == 1000)
     }
 
