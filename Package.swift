@@ -38,6 +38,8 @@ let package = Package(
         // The Linux calls Swift cannot import, and a thin typed layer over them.
         .target(name: "CLinux"),
         module("LinuxSystem", ["CLinux"]),
+        // Replaces poll, recv and send for the sockets of tunnels; see its header.
+        .target(name: "CReadAhead"),
 
         // Pure: values and decisions, no input or output.
         module("MeshModel", []),
@@ -49,7 +51,7 @@ let package = Package(
         module("Secrets", ["CSodium", "LinuxSystem", "MeshModel"]),
         module("TopologyFile", ["CYAML", "MeshModel"]),
         module("StateStore", ["CSQLite", "LinuxSystem", "MeshModel"]),
-        module("SSHTunnel", ["CSSH", "CLinux", "LinuxSystem", "MeshModel"]),
+        module("SSHTunnel", ["CSSH", "CReadAhead", "CLinux", "LinuxSystem", "MeshModel"]),
         module("NodeProtocol", ["MeshModel"]),
         module("WireWitness", ["CLinux", "LinuxSystem", "MeshModel"]),
         module(
@@ -104,7 +106,11 @@ let package = Package(
         tests("TopologyFileTests", ["TestSupport", "TopologyFile", "MeshModel"]),
         tests("StateStoreTests", ["TestSupport", "StateStore", "LinuxSystem", "MeshModel"]),
         tests(
-            "SSHTunnelTests", ["TestSupport", "SSHTunnel", "CLinux", "LinuxSystem", "MeshModel"]),
+            "SSHTunnelTests",
+            [
+                "TestSupport", "SSHTunnel", "CReadAhead", "CSSH", "CLinux", "LinuxSystem",
+                "MeshModel",
+            ]),
         tests("WireWitnessTests", ["TestSupport", "WireWitness", "MeshModel"]),
         tests(
             "ServiceProbeTests",

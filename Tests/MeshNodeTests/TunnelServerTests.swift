@@ -55,7 +55,7 @@ struct TunnelServerTests {
         // The way is open, so what fails below does not fail for another reason.
         #expect(try box.echo("edge", "127.0.0.1:\(service.port)") == "hello")
         let marker = "\(box.root)/marker"
-        let refused: [(String, [String], [String], String)] = [
+        var refused: [(String, [String], [String], String)] = [
             ("a shell", ["-T"], [], "open failed"),
             ("a command", [], ["touch", marker], "open failed"),
             ("a subsystem", ["-s"], ["sftp"], "open failed"),
@@ -83,6 +83,11 @@ struct TunnelServerTests {
                 "administratively prohibited"
             ),
         ]
+        // A network device at both ends. ssh makes its own before it asks, and takes it away with itself.
+        if Files.exists("/dev/net/tun") {
+            refused.append(
+                ("a tun device", ["-N", "-w", "any:any"], [], "Tunnel forwarding failed"))
+        }
         for (what, arguments, command, words) in refused {
             let result = try box.ssh(
                 "edge", arguments, command, input: Array("touch \(marker)\n".utf8))

@@ -19,6 +19,9 @@ final class ForwardedConnection {
     /// What the server may have under way to an application that keeps up: enough for 80 MB/s over 50 ms, where libssh's
     /// own 1.28 MB would make 25. *Units:* bytes.
     static let wideWindow = 4 << 20
+    /// What is gathered for the application while more is coming, so that it is woken once for several packets.
+    /// *Units:* bytes.
+    private static let gathered = 256 << 10
     /// What has to arrive before the window is made that wide again.
     private static let widenAfter = 1 << 20
 
@@ -140,7 +143,7 @@ final class ForwardedConnection {
     }
 
     private func read(into buffer: UnsafeMutableRawBufferPointer) {
-        let (count, code) = retrying { recv(socket, buffer.baseAddress, buffer.count, 0) }
+        let (count, code) = retrying { Glibc.read(socket, buffer.baseAddress, buffer.count) }
         if count < 0 {
             isReadable = false
             if code != EAGAIN { fail() }
@@ -186,6 +189,10 @@ final class ForwardedConnection {
         if hasFailed || stage == .over { return count }
         inLibrary = count
         if !isWritable || !pending.isEmpty { return 0 }
+        if count < ForwardedConnection.gathered && session.hasMoreInput {
+            session.note(self)
+            return 0
+        }
         let taken = put(UnsafeRawBufferPointer(start: data, count: count))
         inLibrary = count - taken
         sinceWidened += taken

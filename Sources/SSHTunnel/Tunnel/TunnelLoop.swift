@@ -72,7 +72,6 @@ final class TunnelLoop {
     }
 
     func run() {
-        var isBusy = false
         var now = Clocks.monotonic()
         while true {
             let pause = isBusy ? 0 : min(max(0, deadline - now), 3600)
@@ -84,7 +83,7 @@ final class TunnelLoop {
             }
             // Before anybody is called dead, what has arrived is heard.
             now = Clocks.monotonic()
-            isBusy = rounds(now: now)
+            rounds(now: now)
             look(now: now)
             if let stopAt, draining.isEmpty || stopAt <= now { break }
         }
@@ -112,18 +111,21 @@ final class TunnelLoop {
         }
     }
 
-    /// Gives every session a round; true where one has more to do at once.
-    private func rounds(now: Double) -> Bool {
-        var isBusy = false
-        if let current { isBusy = current.round(scratch, now: now) }
-        for (session, _) in draining where session.round(scratch, now: now) { isBusy = true }
+    /// Whether a session has more to do at once.
+    private var isBusy: Bool {
+        current?.isBusy == true || (!draining.isEmpty && draining.contains { $0.session.isBusy })
+    }
+
+    /// Gives every session a round.
+    private func rounds(now: Double) {
+        current?.round(scratch, now: now)
+        for (session, _) in draining { session.round(scratch, now: now) }
         count()
         if let current, current.isDead { lose("the connection was lost: \(current.libraryText)") }
         if let refusal = current?.takeRefusal() { report(refusal) }
         if !draining.isEmpty {
             draining.removeAll { $0.session.isDead || $0.session.connections.isEmpty }
         }
-        return isBusy
     }
 
     private func count() {
