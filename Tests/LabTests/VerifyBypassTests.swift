@@ -26,7 +26,7 @@ struct VerifyBypassTests {
     /// Whether the LAN itself, which is nobody's peer, gets a page there.
     private func isOpen(_ place: String, _ lab: BypassLab) throws -> Bool {
         try lab.world.lab.on(
-            "lan", "curl", "-gsS", "-o", "/dev/null", "--connect-timeout", "3",
+            "lan", "curl", "-gsS", "-o", "/dev/null", "--max-time", "4",
             "http://\(place)/"
         ).status.isSuccess
     }
