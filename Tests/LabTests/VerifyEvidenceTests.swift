@@ -40,7 +40,7 @@ struct VerifyEvidenceTests {
         }
 
         func verdict() throws -> EdgeVerdict {
-            try world.verdict("ant->web", "--timeout", LabConditions.isUnderEmulation ? "60" : "8")
+            try world.verdict("ant->web", "--timeout", LabConditions.isUnderEmulation ? "60" : "6")
         }
 
         func clean() throws {
@@ -113,7 +113,7 @@ struct VerifyEvidenceTests {
         let flood = """
             exec /usr/bin/python3 -c 'import socket
             s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            for i in range(20000): s.sendto(bytes(1400), ("198.51.100.1", 9))'
+            for i in range(20000): s.sendto(bytes(1400), ("198.51.100.254", 9))'
             """
         try rig.order("stall", "probe", flood)
         try expectHole(rig, "missed")

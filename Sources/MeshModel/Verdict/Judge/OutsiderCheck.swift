@@ -5,9 +5,15 @@ enum OutsiderCheck {
         let probes = view.allProbes.filter {
             $0.order.edge == view.edge.id && $0.order.purpose == .outsider && isKnock($0)
         }
+        // One line for all ways in of a kind that somebody found: what mends one mends them all.
+        var ways: [Way: [ProbeFact]] = [:]
+        var order: [Way] = []
         for probe in probes where isIn(probe.outcome) {
-            inspection.fail(.enforced, broken(probe, view))
+            let way = self.way(probe, view)
+            if ways[way] == nil { order.append(way) }
+            ways[way, default: []].append(probe)
         }
+        for way in order { inspection.fail(.enforced, broken(way, ways[way] ?? [], view)) }
         let tried = probes.filter { $0.outcome != .failed }.compactMap { target($0) }
         if view.edge.service.port != 0 {
             demand(view.edge.to, view.edge.service.port, tried, view, &inspection)
@@ -47,9 +53,16 @@ enum OutsiderCheck {
         return place.unmapped
     }
 
-    private static func broken(_ probe: ProbeFact, _ view: EdgeView) -> Finding {
-        let place = target(probe)
+    /// What kind of way in, where, and who found it.
+    private struct Way: Hashable {
+        var code: FindingCode
+        var node: String
+        var vantage: String
+    }
+
+    private static func way(_ probe: ProbeFact, _ view: EdgeView) -> Way {
         let edge = view.edge
+        let place = target(probe)
         let entrances = (edge.tunnel?.entrances ?? []).compactMap { entrance -> UInt16? in
             if case .tcp(let own) = entrance { return own.port }
             return nil
@@ -63,13 +76,21 @@ enum OutsiderCheck {
             if isEntrance ?? false { .openEntrance } else if isOverlay ?? false { .weakHost } else {
                 .openUnderlay
             }
-        let node = isEntrance ?? false ? edge.from.node : edge.to.node
+        return Way(
+            code: code, node: isEntrance ?? false ? edge.from.node : edge.to.node,
+            vantage: probe.vantage)
+    }
+
+    private static func broken(_ way: Way, _ probes: [ProbeFact], _ view: EdgeView) -> Finding {
+        let (code, node) = (way.code, way.node)
+        let places = probes.map { $0.order.target.description }
         return Finding(
             code, .critical, on: node,
-            "\(probe.vantage) reached \(probe.order.target) on \(node), where nobody is let in: \(probe.message)",
+            "\(way.vantage) reached \(places.listed) on \(node), where nobody is let in: \(probes.first?.message ?? "")",
             fix:
                 "guard: on   # in the topology, for \(node); then meshproof up"
-                + (code == .openUnderlay && edge.service.bind == .any ? "; or bind: mesh" : ""))
+                + (code == .openUnderlay && view.edge.service.bind == .any ? "; or bind: mesh" : "")
+        )
     }
 
     /// Every family that the node has on the underlay has to be tried, and its overlay addresses past all routes.
