@@ -73,5 +73,23 @@ struct VerifyBypassTests {
                 #expect(other.codes.contains(.otherNamespace), "\(other.story)")
             }
         }
+        try addedKey(lab)
+    }
+
+    /// A key that somebody let in by hand: as long as it is there, nobody knows who else comes.
+    private func addedKey(_ lab: BypassLab) throws {
+        let file = "/run/meshproof-tunnels/\(lab.world.lab.mesh)/authorized_keys"
+        let key = try lab.world.shell(
+            "owl", "ssh-keygen -q -t ed25519 -N '' -f /tmp/added && cat /tmp/added.pub")
+        try lab.world.shell("bee", "printf '%s\\n' '\(key)' >>\(file)")
+        let edge = try lab.world.verdict("ant->db")
+        let isThere = try lab.world.shell("bee", "cat \(file)").contains(key)
+        // The agent may have put the file right meanwhile.
+        #expect(
+            !isThere || edge.verdict == .unproven && edge.codes.contains(.drift), "\(edge.story)")
+        try lab.world.lab.up()
+        #expect(try !lab.world.shell("bee", "cat \(file)").contains(key))
+        let clean = try lab.world.verdict("ant->db")
+        #expect(clean.verdict == .encrypted && clean.level == .enforced, "\(clean.story)")
     }
 }

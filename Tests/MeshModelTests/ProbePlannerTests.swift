@@ -27,7 +27,7 @@ struct ProbePlannerTests {
                 faces: [
                     "ant": HostFace(
                         node: "ant", underlay: underlay.dropLast(), overlay: [], hardware: []),
-                    "bee": HostFace(node: "bee", underlay: underlay, overlay: [], hardware: [])
+                    "bee": HostFace(node: "bee", underlay: underlay, overlay: [], hardware: []),
                 ],
                 nonce: "00112233445566778899aabbccddeeff"))
         return ProbePlanner(resolver, resolver.cases(), able: ["ant", "bee"]).plan().nodes["ant"]
