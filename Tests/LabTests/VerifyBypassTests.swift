@@ -87,6 +87,9 @@ struct VerifyBypassTests {
         // The agent may have put the file right meanwhile.
         #expect(
             !isThere || edge.verdict == .unproven && edge.codes.contains(.drift), "\(edge.story)")
+        if isThere {
+            #expect(edge.findings.contains { $0.message.contains("somebody is let in") })
+        }
         try lab.world.lab.up()
         #expect(try !lab.world.shell("bee", "cat \(file)").contains(key))
         let clean = try lab.world.verdict("ant->db")
