@@ -144,6 +144,6 @@ let package = Package(
                 "PacketFilter", "Secrets", "ServiceProbe", "SSHTunnel", "NodeProtocol",
                 "TopologyFile", "WireWitness", "CLinux",
                 "LinuxSystem", "MeshModel",
-            ], exclude: ["Support/traffic.py"]),
+            ], exclude: ["Support/traffic.py", "Support/forward.py", "Support/impostor.py"]),
     ]
 )

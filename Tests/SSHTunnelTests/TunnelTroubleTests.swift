@@ -26,7 +26,49 @@ struct TunnelTroubleTests {
         #expect(error?.errno == ECONNRESET)
         let status = try rig.awaitStatus("forbidden") { $0.lastError != nil }
         #expect(status.lastError?.code == .targetForbidden)
-        #expect(status.state == .up)
+    }
+
+    @Test("A session that is older than what its key may reach gives way to one that is not")
+    func laterGrant() throws {
+        let rig = try TunnelRig { _, server in
+            let keys = "\(server.folder)/authorized_keys"
+            let line = Array("permitopen=\"127.0.0.1:1\" ".utf8) + (try Files.read(keys))
+            try Files.replace(keys, with: line)
+        }
+        #expect(throws: SystemError.self) { try rig.connect().receive(1) }
+        try rig.awaitStatus("forbidden") { $0.lastError?.code == .targetForbidden }
+        let keys = "\(rig.server.folder)/authorized_keys"
+        try Files.replace(keys, with: try Files.read("\(rig.server.folder)/client.pub"))
+        // Nobody tells the tunnel: a caller who is refused is what makes it log in again.
+        let end = Clocks.monotonic() + 30
+        var answer: [UInt8] = []
+        while answer.isEmpty, Clocks.monotonic() < end {
+            let socket = try rig.connect()
+            try? socket.send([0x61])
+            answer = (try? socket.receive(1)) ?? []
+            if answer.isEmpty { Clocks.sleep(0.1) }
+        }
+        #expect(answer == [0x61])
+    }
+
+    @Test(
+        "A wake has a session that has carried nothing log in again, for it may be older than its grant"
+    )
+    func wokenBeforeUse() throws {
+        let rig = try TunnelRig { _, server in
+            let keys = "\(server.folder)/authorized_keys"
+            let line = Array("permitopen=\"127.0.0.1:1\" ".utf8) + (try Files.read(keys))
+            try Files.replace(keys, with: line)
+        }
+        let before = rig.tunnel.status()
+        let keys = "\(rig.server.folder)/authorized_keys"
+        try Files.replace(keys, with: try Files.read("\(rig.server.folder)/client.pub"))
+        rig.tunnel.wake()
+        try rig.awaitStatus("a new session") { $0.state == .up && $0.since > before.since }
+        let socket = try rig.connect()
+        try socket.send([0x61])
+        #expect(try socket.receive(1) == [0x61])
+        #expect(rig.tunnel.status().lastError == nil)
     }
 
     @Test("A host key that is not pinned is refused with both fingerprints; one of two is enough")

@@ -58,7 +58,7 @@ struct HTTPTests {
         let header = text.split(separator: "\r\n").first { $0.hasPrefix("X-Meshproof-Canary: ") }
         let count = try #require(header).utf8.count
         #expect((3_000..<8_000).contains(count))
-        #expect(text.contains(": \(testCanary)\(testCanary)"))
+        #expect(text.contains(": \(testCanary).\(testCanary)."))
     }
 
     @Test("connections come from different ports, and one that is not answered counts on an edge")

@@ -50,8 +50,35 @@ final class WitnessConnection: Sendable {
     private func ask(
         _ request: WitnessRequest, extra: Double = 0
     ) throws(ControllerError) -> WitnessResponse {
-        try Conversation.exchange(
-            request, for: WitnessResponse.self, over: stream, timeout: timeout + extra)
+        do {
+            return try Conversation.exchange(
+                request, for: WitnessResponse.self, over: stream, timeout: timeout + extra)
+        } catch { throw plain(error) }
+    }
+
+    /// The same in words about the witness: what helps with an agent does not help here.
+    private func plain(_ error: ControllerError) -> ControllerError {
+        switch error.code {
+        case .timeout:
+            ControllerError(
+                .timeout, "its witness did not answer in time",
+                hint:
+                    "pgrep -af 'node witness'   # on \(node): is it stuck? on a busy machine --timeout 60"
+            )
+        case .hungUp:
+            ControllerError(
+                .hungUp,
+                "its witness ended before it answered"
+                    + (stream.errorText.isEmpty ? "" : ": \(stream.errorText)"),
+                hint: "verify again; should it stay so: dmesg   # on \(node): was it killed?")
+        case .agent:
+            ControllerError(
+                .agent, "its witness answered with something else: \(error.message)",
+                hint:
+                    "meshproof up, which brings this version to \(node); and find out who answered"
+            )
+        default: error
+        }
     }
 
     private func unexpected(_ answer: WitnessResponse, _ request: String) -> ControllerError {

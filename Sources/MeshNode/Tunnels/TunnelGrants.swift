@@ -69,7 +69,12 @@ struct TunnelGrants {
         let bytes = (try? Files.read(folders.tunnelGrants)) ?? []
         var lines: [String] = []
         if bytes != Array(text.utf8) {
-            let (old, new) = (Set(Self.parse(bytes) ?? []), Set(Self.parse(Array(text.utf8)) ?? []))
+            let found = Self.lines(bytes).map { GrantLine($0) }
+            let old = Set(found.compactMap(\.self))
+            let new = Set(Self.parse(Array(text.utf8)) ?? [])
+            if found.contains(nil) {
+                lines.append("somebody is let in whom meshproof did not let in")
+            }
             let (oldKeys, newKeys) = (Set(old.map(\.key)), Set(new.map(\.key)))
             for line in new.subtracting(old).sorted(by: { $0.node < $1.node }) {
                 lines.append(
@@ -95,10 +100,16 @@ struct TunnelGrants {
     /// The lines of a file of ours; nil where something else stands in it.
     private static func parse(_ text: [UInt8]) -> [GrantLine]? {
         var lines: [GrantLine] = []
-        for line in text.split(separator: 10) where line.first != UInt8(ascii: "#") {
-            guard let parsed = GrantLine(String(decoding: line, as: UTF8.self)) else { return nil }
+        for line in Self.lines(text) {
+            guard let parsed = GrantLine(line) else { return nil }
             lines.append(parsed)
         }
         return lines
+    }
+
+    private static func lines(_ text: [UInt8]) -> [String] {
+        text.split(separator: 10).filter { $0.first != UInt8(ascii: "#") }.map {
+            String(decoding: $0, as: UTF8.self)
+        }
     }
 }

@@ -6,6 +6,11 @@ struct TunnelFailure: Error {
     /// Whether trying again soon would only fail in the same way.
     let isLasting: Bool
 
+    init(_ problem: TunnelProblem, isLasting: Bool) {
+        self.problem = problem
+        self.isLasting = isLasting
+    }
+
     init(_ error: SSHError, at now: Double) {
         let code: TunnelProblem.Code
         switch error.code {

@@ -37,6 +37,8 @@ final class TunnelLoop {
     private var sessionTrouble: TunnelProblem?
     private var isRefused = false
     private var hasStood = false
+    /// Whether something has come back through the session that stands now.
+    private var hasCarried = false
     private var stopAt: Double?
     private var nextToken: UInt64 = 16
 
@@ -138,7 +140,10 @@ final class TunnelLoop {
             (session.sent, session.received) = (0, 0)
             connections += session.connections.count
         }
-        if let current { add(current) }
+        if let current {
+            if current.received > 0 { hasCarried = true }
+            add(current)
+        }
         for (session, _) in draining { add(session) }
         board.count(connections: connections, sent: sent, received: received)
     }
@@ -185,6 +190,11 @@ final class TunnelLoop {
         nextDial = 0
         entrances.hurry()
         current?.suspect()
+        // It may have logged in before the server learnt what this tunnel may reach.
+        if current != nil && !hasCarried {
+            isCurrentRight = false
+            publish()
+        }
         // An attempt that hangs may hang on what has just changed.
         if let dial, Clocks.monotonic() - dial.started > 1 { self.dial = nil }
     }
@@ -309,6 +319,7 @@ final class TunnelLoop {
         isCurrentRight = true
         isRefused = false
         hasStood = true
+        hasCarried = false
         madeAt = now
         let callers = waiting
         waiting = []
@@ -351,6 +362,7 @@ final class TunnelLoop {
                 at: Clocks.wall(), code: .targetForbidden,
                 message: "the server forbids connections to \(target)",
                 fix: "run meshproof up, so that \(tunnel.node) learns what this node may reach")
+            loginAnew(problem)
         case 2:
             problem = TunnelProblem(
                 at: Clocks.wall(), code: .targetRefused,
@@ -363,6 +375,15 @@ final class TunnelLoop {
                 fix: "look at the log of that node's tunnel server")
         }
         board.post { $0.lastError = problem }
+    }
+
+    /// sshd reads what a key may reach when it logs in: a session that is older than its grant is never let through.
+    /// So another one is made, after a pause, and this one only ends what it carries.
+    private func loginAnew(_ problem: TunnelProblem) {
+        guard isCurrentRight else { return }
+        if Clocks.monotonic() - madeAt > TunnelLoop.proven { backoff.reset() }
+        isCurrentRight = false
+        later(TunnelFailure(problem, isLasting: false))
     }
 
     // MARK: Telling

@@ -104,11 +104,11 @@ struct GuardedLab {
 final class Capture {
     private let tcpdump: Background
 
-    /// Begins to capture, headers and text.
+    /// Begins to capture, headers and text. What is kept of a frame decides how many there is room for: 2 KiB each.
     init(_ lab: LabMesh, _ filter: String) throws {
         tcpdump = try Background(
             lab, "lan", "sh", "-c",
-            "exec tcpdump -i any -n -A -l --immediate-mode '\(filter)' 2>&1")
+            "exec tcpdump -i any -s 2048 -n -A -l --immediate-mode '\(filter)' 2>&1")
         try #require(try tcpdump.saw("listening on", within: 20))
     }
 
