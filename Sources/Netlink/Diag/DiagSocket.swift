@@ -35,6 +35,9 @@ public struct DiagSocket: Codable, Sendable, Hashable {
     public var isListening: Bool {
         kind == .udp ? remote == nil : state == DiagState.listen
     }
+
+    /// Whether it has asked, or was asked, for a connection that does not stand yet.
+    public var isConnecting: Bool { kind != .udp && DiagState.opening.contains(state) }
 }
 
 /// A unix socket that listens.
@@ -48,6 +51,8 @@ public struct DiagUnixSocket: Codable, Sendable, Hashable {
 /// States of sockets. *Source:* `net/tcp_states.h`.
 enum DiagState {
     static let established: UInt8 = 1
+    /// SYN_SENT, SYN_RECV and NEW_SYN_RECV.
+    static let opening: Set<UInt8> = [2, 3, 12]
     static let timeWait: UInt8 = 6
     static let closed: UInt8 = 7
     static let listen: UInt8 = 10

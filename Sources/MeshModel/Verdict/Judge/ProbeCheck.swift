@@ -7,9 +7,13 @@ enum ProbeCheck {
             return inspection
         }
         let node = view.edge.from.node
-        guard view.section(\.probes, "probes", of: node, for: .live, &inspection) != nil,
-            view.answered.isEmpty
-        else { return inspection }
+        guard view.section(\.probes, "probes", of: node, for: .live, &inspection) != nil else {
+            return inspection
+        }
+        if !view.answered.isEmpty {
+            partial(view, &inspection)
+            return inspection
+        }
         let put = view.ownProbes.filter { $0.outcome != .failed }
         if let probe = put.first {
             inspection.fail(
@@ -30,5 +34,24 @@ enum ProbeCheck {
                     fix: "verify again"))
         }
         return inspection
+    }
+
+    /// A service need not listen on every address that clients may be told, but one that swallows what is sent to it is
+    /// broken for whoever was told that one.
+    private static func partial(_ view: EdgeView, _ inspection: inout Inspection) {
+        let lost = view.ownProbes.filter { $0.outcome == .silent || $0.outcome == .unreachable }
+        guard let probe = lost.first else { return }
+        let node = view.edge.from.node
+        inspection.fail(
+            .live,
+            Finding(
+                .noAnswer, .serious, on: view.edge.to.node,
+                "\(view.edge.service.name) answered \(node) at \(targets(view.answered)), and not at \(targets(lost)): \(probe.message)",
+                fix: "ip route get ADDRESS; nft list ruleset   # on \(node): where do packets stay?"
+            ))
+    }
+
+    private static func targets(_ probes: [ProbeFact]) -> String {
+        probes.map { $0.order.target.description }.listed
     }
 }

@@ -3,12 +3,7 @@ enum WireCheck {
     static func inspect(_ view: EdgeView) -> Inspection {
         var inspection = Inspection()
         if view.isWithinHost { return inspection }
-        for facts in view.everybody {
-            // Where one end's tap saw what the other's did not, it is believed: a sender can get past its own.
-            for flow in facts.capture?.flows ?? [] where view.isOurs(flow.from, flow.to) {
-                judge(flow, facts.node, view, &inspection)
-            }
-        }
+        for stray in StrayTraffic.gather(view) { inspection.add(stray.inspection(view)) }
         for node in view.watched {
             guard let capture = view.facts(node)?.capture else {
                 inspection.miss(.observed)
@@ -71,79 +66,6 @@ enum WireCheck {
         case .tunnel: "SSH"
         case .tls: "TLS"
         default: "WireGuard"
-        }
-    }
-
-    // MARK: what may not be there
-
-    private static func judge(
-        _ flow: WireFlow, _ tap: String, _ view: EdgeView, _ inspection: inout Inspection
-    ) {
-        switch flow.kind {
-        case .wireguard, .tunnel, .management, .neighbour, .control: return
-        case .tls where flow.appearance != .clear || flow.payload == 0: return
-        case .tls, .undeclared: break
-        }
-        if isOwnAttempt(flow, view) { return }
-        let (code, severity) = weigh(flow, view)
-        inspection.fail(
-            severity <= .serious ? .observed : .enforced,
-            Finding(
-                code, severity, on: tap,
-                "\(flow.summary) between \(flow.from) and \(flow.to): \(place(flow.source, flow)) → \(place(flow.destination, flow)), \(flow.packets) packets on \(flow.device) of \(tap)",
-                fix: fix(flow, view)))
-    }
-
-    private static func place(_ end: SocketEndpoint?, _ flow: WireFlow) -> String {
-        end.map { $0.port == 0 ? $0.address.description : $0.description }
-            ?? "Ethernet type \(flow.etherType)"
-    }
-
-    private static func fix(_ flow: WireFlow, _ view: EdgeView) -> String {
-        let port = flow.destination?.port ?? 0
-        return port == 0
-            ? "find what sends it, on \(flow.from)"
-            : "ss -anp dport = \(port)   # on \(flow.from): who is it? declare it as an edge, or stop it"
-    }
-
-    private static func weigh(
-        _ flow: WireFlow, _ view: EdgeView
-    ) -> (FindingCode, Finding.Severity) {
-        let ends = [flow.source, flow.destination].compactMap { $0?.unmapped }
-        let overlay = Set(view.edge.from.overlay + view.edge.to.overlay)
-        let isMute = flow.payload == 0 && flow.appearance == .empty
-        // An attempt that carries nothing tells nothing; it is no less wrong that it left.
-        if ends.contains(where: { overlay.contains($0.address) }) {
-            return (.overlayOnWire, isMute ? .serious : .critical)
-        }
-        switch flow.appearance {
-        case .tls, .ssh, .empty, .wireguard: return (.undeclaredTraffic, .minor)
-        case .clear: break
-        }
-        let ports = Set(ends.map(\.port))
-        let service = view.edge.service.port
-        if service != 0 && ports.contains(service) { return (.clearTraffic, .critical) }
-        let meshPorts = view.edge.links.flatMap { [$0.a.port, $0.b.port] }.filter { $0 != 0 }
-        if flow.ipProtocol == 17 && !ports.isDisjoint(with: meshPorts) {
-            return (.notWireGuard, .critical)
-        }
-        switch flow.ipProtocol {
-        // What it carries cannot be told: other services, DNS, a clock. ESP (50) and AH (51) are IPsec's.
-        case 6, 17, 50, 51: return (.undeclaredTraffic, .serious)
-        // Encapsulations, and protocols that no socket of a service speaks.
-        default: return (.clearTraffic, .critical)
-        }
-    }
-
-    /// Whether a flow is one of the run's own attempts to get in where it may not.
-    private static func isOwnAttempt(_ flow: WireFlow, _ view: EdgeView) -> Bool {
-        view.allProbes.contains { probe in
-            guard probe.order.purpose != .edge, probe.vantage == flow.from,
-                case .tcp(let target) = probe.order.target,
-                flow.destination?.unmapped == target.unmapped
-            else { return false }
-            let isItsOwn = flow.source.map { probe.localEnds.contains($0) } ?? false
-            return isItsOwn || flow.payload == 0
         }
     }
 }
