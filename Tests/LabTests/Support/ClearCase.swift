@@ -121,7 +121,7 @@ struct ClearLab {
             table inet own {
               chain in {
                 type filter hook input priority filter; policy accept;
-                iifname "eth0" tcp dport 8080 ip saddr != \(VerifyLab.ant) drop
+                iifname "eth0" tcp dport 8080 ip saddr != { \(VerifyLab.ant), 10.88.0.1 } drop
                 iifname "eth0" tcp dport 8080 ip6 saddr != { \(VerifyLab.ant6), \(own.trimmed) } drop
               }
             }
@@ -155,13 +155,15 @@ struct ClearLab {
                 #expect(isClear == expected, "\(label): the bridge")
             }
             if isClear { #expect(edge.verdict < .encrypted, "\(label): \(edge.story)") }
-            #expect(edge.findings.count <= 5, "\(label): \(edge.story)")
+            let grave = edge.findings.filter { $0.severity != .note }
+            #expect(grave.count <= 5, "too much to read: \(label): \(edge.story)")
             if wanted.verdicts == [.encrypted] {
                 #expect(edge.level == .enforced, "\(label): \(edge.story)")
             }
         }
         for step in one.undo { try world.shell(step.host, step.script) }
-        try twin(label)
+        // Where nothing was done to a host, the next case begins with what this one left.
+        if !one.undo.isEmpty || one.isAgentStopped { try twin(label) }
     }
 
     /// Nothing is left of it. A lost session may need a moment.

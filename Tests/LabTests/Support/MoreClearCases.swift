@@ -12,7 +12,7 @@ extension ClearCase {
             make: [
                 evil(
                     """
-                    chain o { type nat hook output priority dstnat;
+                    chain o { type nat hook output priority -100;
                       ip daddr \(Lab.beeOverlay) tcp dport 8080 dnat to \(Lab.bee):8080
                     }
                     chain p { type nat hook postrouting priority srcnat;
@@ -28,7 +28,7 @@ extension ClearCase {
                 Step("ant", relay("near 9998 \(Lab.bee):9999")),
                 evil(
                     """
-                    chain o { type nat hook output priority dstnat;
+                    chain o { type nat hook output priority -100;
                       ip daddr \(Lab.beeOverlay) tcp dport 8080 redirect to :9998
                     }
                     """),
@@ -128,7 +128,9 @@ extension ClearCase {
                 )
             ],
             undo: [
-                Step("ant", "wg setconf \(interface) /run/case-conf; rm /run/case-conf /run/case-key"),
+                Step(
+                    "ant", "wg setconf \(interface) /run/case-conf; rm /run/case-conf /run/case-key"
+                ),
                 greet,
             ],
             open: .some([.down, .unproven], [.keyMismatch], isClear: false),
@@ -147,7 +149,12 @@ extension ClearCase {
                     ip route add \(Lab.beeOverlay)/32 dev \(interface) src 10.88.0.1
                     """)
             ],
-            undo: [Step("ant", "ip link del \(interface)")],
+            undo: [
+                Step(
+                    "ant",
+                    "if ip -d link show \(interface) | grep -q veth; then ip link del \(interface) || true; fi"
+                )
+            ],
             open: .some([.down, .unproven], [.notWireGuardDevice], isClear: false),
             guarded: .some([.down, .unproven], [.notWireGuardDevice], isClear: false),
             isAgentStopped: true),

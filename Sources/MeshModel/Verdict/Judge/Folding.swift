@@ -13,7 +13,13 @@ enum Folding {
         (.keyMismatch, session.union([.keyMismatch])),
         (.idlePeer, session.subtracting([.idlePeer])),
         (.staleHandshake, session.subtracting([.staleHandshake])),
-        (.routeBypass, [.routeBypass, .noAnswer, .countersStill, .controlUnseen, .canaryUnseen]),
+        (
+            .routeBypass,
+            [
+                .routeBypass, .overlayOnWire, .noAnswer, .countersStill, .controlUnseen,
+                .canaryUnseen,
+            ]
+        ),
         (.rewritten, [.rewritten, .noAnswer, .countersStill, .controlUnseen, .canaryUnseen]),
         (.bypassingFlow, [.undeclaredTraffic]),
         (.tunnelDown, [.noAnswer, .canaryUnseen, .controlUnseen, .countersStill, .notLookedAt]),

@@ -12,6 +12,7 @@ enum ProbeCheck {
         }
         if !view.answered.isEmpty {
             partial(view, &inspection)
+            complete(view, &inspection)
             return inspection
         }
         let put = view.ownProbes.filter { $0.outcome != .failed }
@@ -49,6 +50,26 @@ enum ProbeCheck {
                 "\(view.edge.service.name) answered \(node) at \(targets(view.answered)), and not at \(targets(lost)): \(probe.message)",
                 fix: "ip route get ADDRESS; nft list ruleset   # on \(node): where do packets stay?"
             ))
+    }
+
+    /// Every address that clients may be told has to be tried.
+    private static func complete(_ view: EdgeView, _ inspection: inout Inspection) {
+        let wanted: [TunnelEnd] =
+            switch view.edge.via {
+            case .wireguard:
+                view.edge.to.overlay.map { .tcp(SocketEndpoint($0, view.edge.service.port)) }
+            case .ssh: view.edge.tunnel?.entrances ?? []
+            case .tls, .mtls, .local: []
+            }
+        let tried = view.ownProbes.filter { $0.outcome != .failed }.map(\.order.target)
+        let untried = wanted.filter { !tried.contains($0) }
+        if untried.isEmpty { return }
+        inspection.fail(
+            .live,
+            Finding(
+                .notLookedAt, .serious, on: view.edge.from.node,
+                "\(view.edge.from.node) did not try \(untried.map(\.description).listed)",
+                fix: "verify again"))
     }
 
     private static func targets(_ probes: [ProbeFact]) -> String {

@@ -1,4 +1,4 @@
-/// What passed between an edge's machines and may not: flows of one kind to one place together, whoever saw them.
+/// What passed between an edge's machines and may not: flows of one kind to one port together, whoever saw them.
 ///
 /// A client makes a connection a request, and each is seen at both ends: told one by one they would bury what matters.
 struct StrayTraffic {
@@ -14,10 +14,11 @@ struct StrayTraffic {
     private struct Kind: Hashable {
         let code: FindingCode
         let severity: Finding.Severity
-        let from: String
+        /// Both directions of a carrier are one carrier.
+        let nodes: Set<String>
         let ipProtocol: UInt8?
         let etherType: UInt16
-        let place: SocketEndpoint?
+        let port: UInt16?
     }
 
     /// All of them, in the order in which they were seen.
@@ -31,8 +32,9 @@ struct StrayTraffic {
                 let flow = towardsService(flow, view)
                 let (code, severity) = weigh(flow, view)
                 let kind = Kind(
-                    code: code, severity: severity, from: flow.from, ipProtocol: flow.ipProtocol,
-                    etherType: flow.etherType, place: flow.destination)
+                    code: code, severity: severity, nodes: [flow.from, flow.to],
+                    ipProtocol: flow.ipProtocol, etherType: flow.etherType,
+                    port: flow.destination?.port)
                 if groups[kind] == nil { kinds.append(kind) }
                 groups[kind, default: []].append(Seen(flow: flow, tap: facts.node))
             }
