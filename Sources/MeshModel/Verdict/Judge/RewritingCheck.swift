@@ -94,6 +94,8 @@ enum RewritingCheck {
         let live = liveEnds(view)
         let reach = HostReach(view.facts(node))
         let (from, to) = (view.edge.from, view.edge.to)
+        // A rule does it to every connection; one shows what it does.
+        var told: Set<String> = []
         for connection in tracked where connection.isTranslated {
             let source = connection.source.unmapped
             let destination = connection.destination.unmapped
@@ -114,6 +116,8 @@ enum RewritingCheck {
             default: isHarmless = false
             }
             if isHarmless { continue }
+            let way = "\(destination) \(connection.replySource)"
+            if !told.insert(way).inserted { continue }
             fail(
                 node,
                 "on \(node) the connection \(source) → \(destination) is translated: answers come from \(connection.replySource)",

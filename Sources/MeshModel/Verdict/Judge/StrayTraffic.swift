@@ -154,7 +154,16 @@ struct StrayTraffic {
 
     private func fix(_ flow: WireFlow, _ view: EdgeView) -> String {
         let port = flow.destination?.port ?? 0
+        let overlay = view.edge.to.overlay.first
+        if code == .overlayOnWire {
+            return
+                "ip route get \(overlay.map(\.description) ?? "ADDRESS")   # on \(flow.from); is a program bound to \(flow.device)? guard: on keeps it in"
+        }
         if port == 0 { return "find what sends it, on \(flow.from)" }
+        if code == .clearTraffic, flow.ipProtocol == 6, view.edge.via == .wireguard, let overlay {
+            return
+                "let \(flow.from) connect to \(SocketEndpoint(overlay, port)); who is it? ss -antp dport = \(port)   # on \(flow.from)"
+        }
         let sockets = flow.ipProtocol == 17 ? "ss -anup" : "ss -antp"
         return
             "\(sockets) dport = \(port)   # on \(flow.from): who is it? declare it as an edge, or stop it"
