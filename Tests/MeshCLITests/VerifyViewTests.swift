@@ -69,6 +69,25 @@ struct VerifyViewTests {
             ])
     }
 
+    @Test("of many things that follow from a cause a few are shown, and the number of the rest")
+    func consequences() {
+        func text(_ count: Int) -> String {
+            let cause = Samples.finding(
+                .routeBypass, .serious, "a route leads past the mesh",
+                consequences: (0..<count).map {
+                    Samples.finding(.countersStill, .serious, "effect \($0)")
+                })
+            return lines(
+                Samples.report(edges: [
+                    Samples.edge("webui->ollama", .unproven, .configured, findings: [cause])
+                ])
+            ).joined(separator: "\n")
+        }
+        #expect(text(7).contains("effect 2") && !text(7).contains("effect 3"))
+        #expect(text(7).contains("↳ and 4 more that follow from it"))
+        #expect(text(4).contains("effect 3") && !text(4).contains("more that follow"))
+    }
+
     @Test("each trouble is told once, with its reason and its fix")
     func trouble() {
         let lines = self.lines(Self.troubled)

@@ -114,6 +114,25 @@ struct DiagTests {
         #expect(sockets[2].user == 33 && sockets[2].mark == 7 && !sockets[2].isListening)
     }
 
+    @Test("What asks for a connection is told from one that stands, and what nobody has is over")
+    func states() throws {
+        let kernel = Answers()
+        let connection = kernel.connection { request in
+            guard (request[16], request[17]) == (2, 6) else { return .success([]) }
+            func socket(_ state: UInt8, inode: UInt8) -> [UInt8] {
+                Self.reply(
+                    state: state, ports: [0xd4, state, 0x1f, 0x90], destination: [192, 0, 2, 9],
+                    inode: inode, sequence: request.sequence)
+            }
+            return .success(
+                [1, 2, 3, 5, 12].flatMap { socket($0, inode: 9) }
+                    + [4, 5, 9].flatMap { socket($0, inode: 0) })
+        }
+        let found = try DiagConnection(connection: connection).sockets()
+        #expect(found.map(\.state) == [1, 2, 3, 5, 12, 4, 9])
+        #expect(found.filter(\.isConnecting).map(\.state) == [2, 3, 12])
+    }
+
     @Test("An MPTCP socket's own part is told once, another's listener beside it too")
     func parts() throws {
         let connection = Answers().connection { request in

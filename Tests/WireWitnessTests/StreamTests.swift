@@ -104,4 +104,29 @@ struct StreamTests {
         let fine = connection(8443, client: [Self.hello], server: [Self.hello], number: 5000)
         #expect(kinds(unseen + fine) == ["undeclared clear"])
     }
+
+    @Test("a request that is refused, or stays without an answer, is an attempt; all else is more")
+    func attempts() {
+        func segment(_ flags: UInt8, _ payload: [UInt8] = [], isAnswer: Bool = false) -> [UInt8] {
+            isAnswer
+                ? W.ethernet(
+                    W.ipv4(
+                        W.tcp(payload, 8080, 40000, flags: flags), 6, from: "192.0.2.2",
+                        to: "192.0.2.1"), from: W.beta, to: W.alpha)
+                : W.ethernet(W.ipv4(W.tcp(payload, 40000, 8080, flags: flags), 6))
+        }
+        func isAttempt(_ frames: [[UInt8]]) -> Bool {
+            let flows = examine(frames).flows
+            #expect(flows.count == 1 && flows.first?.kind == .undeclared)
+            return flows.first?.isAttempt ?? false
+        }
+        let (syn, ack, reset): (UInt8, UInt8, UInt8) = (0x02, 0x10, 0x14)
+        #expect(isAttempt([segment(syn), segment(syn)]))
+        #expect(isAttempt([segment(syn), segment(reset, isAnswer: true)]))
+        #expect(!isAttempt([segment(syn), segment(syn | ack, isAnswer: true)]))
+        // The answer may have come another way.
+        #expect(!isAttempt([segment(syn), segment(ack)]))
+        #expect(!isAttempt([segment(syn, Self.get)]), "text in the request itself")
+        #expect(!isAttempt([segment(ack)]))
+    }
 }

@@ -40,6 +40,7 @@ struct WireGuardShapeTests {
         #expect(shape(head + [UInt8](repeating: 0xff, count: 64)) == nil)
         #expect(shape(head + WireFrames.ipv4(WireFrames.tcp(text, 4000, 8080), 6)) == nil)
         #expect(shape([1, 0, 0, 0] + Array(text.prefix(144))) == nil)
+        #expect(shape(head + text.prefix(37)) == nil, "even little text")
     }
 
     @Test("random bytes are hardly ever wronged")

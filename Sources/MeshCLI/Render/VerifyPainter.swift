@@ -147,15 +147,26 @@ struct VerifyPainter {
         return lines
     }
 
+    private static let consequencesShown = 3
+
     /// What follows from a finding goes with it, so it needs neither reason nor fix of its own.
     private func consequences(of finding: Finding, margin: String, depth: Int) -> [String] {
         // A receipt of a stranger may nest deeper than a screen is wide.
         if depth > 4 { return [] }
-        return finding.consequences.flatMap { next in
+        let all = finding.consequences
+        // More of them say nothing new to whoever is to mend the cause.
+        let shown =
+            isDetailed || all.count <= Self.consequencesShown + 1
+            ? all : Array(all.prefix(Self.consequencesShown))
+        let lines = shown.flatMap { next in
             TextWrap.hang(
                 margin + style.dim("↳ "), place(next) + TextWrap.plain(next.message), width: width)
                 + consequences(of: next, margin: margin + "  ", depth: depth + 1)
         }
+        let hidden = all.count - shown.count
+        return hidden == 0
+            ? lines
+            : lines + [margin + style.dim("↳ and \(hidden) more that follow from it")]
     }
 
     /// The node, where the message does not name it.

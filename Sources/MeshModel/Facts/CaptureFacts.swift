@@ -132,12 +132,15 @@ public struct WireFlow: Codable, Sendable, Hashable {
     public var appearance: Appearance
     /// For people: what it is, in a few words, `HTTP GET`, `vxlan`, `GRE`.
     public var summary: String
+    /// Whether it is no more than a request for a TCP connection, which was refused or stayed without an answer.
+    public var isAttempt: Bool
 
     /// Gathers the parts.
     public init(
         kind: Kind, device: String, from: String, to: String, source: SocketEndpoint?,
         destination: SocketEndpoint?, ipProtocol: UInt8?, etherType: UInt16, packets: UInt64,
-        bytes: UInt64, payload: UInt64, appearance: Appearance, summary: String
+        bytes: UInt64, payload: UInt64, appearance: Appearance, summary: String,
+        isAttempt: Bool = false
     ) {
         self.kind = kind
         self.device = device
@@ -152,6 +155,7 @@ public struct WireFlow: Codable, Sendable, Hashable {
         self.payload = payload
         self.appearance = appearance
         self.summary = summary
+        self.isAttempt = isAttempt
     }
 }
 

@@ -49,6 +49,8 @@ public struct SocketFact: Codable, Sendable, Hashable {
     public var isIPv6Only: Bool
     /// The interface that it is bound to, or nil.
     public var interface: String?
+    /// Whether it has asked for a connection that does not stand yet, and may never.
+    public var isConnecting: Bool
     /// Its firewall mark.
     public var mark: UInt32
     /// The user who made it.
@@ -59,12 +61,14 @@ public struct SocketFact: Codable, Sendable, Hashable {
     /// Gathers the parts.
     public init(
         kind: Kind, local: SocketEndpoint, remote: SocketEndpoint?, isIPv6Only: Bool = false,
-        interface: String?, mark: UInt32 = 0, user: UInt32, process: String?
+        isConnecting: Bool = false, interface: String?, mark: UInt32 = 0, user: UInt32,
+        process: String?
     ) {
         self.kind = kind
         self.local = local
         self.remote = remote
         self.isIPv6Only = isIPv6Only
+        self.isConnecting = isConnecting
         self.interface = interface
         self.mark = mark
         self.user = user

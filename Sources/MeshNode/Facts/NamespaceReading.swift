@@ -52,7 +52,7 @@ struct NamespaceReading: Codable {
         let index = socket.interfaceIndex
         return SocketFact(
             kind: kind, local: socket.local, remote: socket.remote,
-            isIPv6Only: socket.isIPv6Only,
+            isIPv6Only: socket.isIPv6Only, isConnecting: socket.isConnecting,
             interface: index == 0 ? nil : links[index] ?? "link \(index)", mark: socket.mark,
             user: socket.user, process: survey.holders[socket.inode]?.text)
     }

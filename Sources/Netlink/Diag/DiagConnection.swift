@@ -57,7 +57,9 @@ public final class DiagConnection: Sendable {
             do throws(NetlinkError) {
                 all += try connection.dump(&writer, "list sockets", kind.rawValue, into: []) {
                     (list, message) throws(NetlinkError) in
-                    if let socket = try DiagCodec.decode(message, kind) { list.append(socket) }
+                    if let socket = try DiagCodec.decode(message, kind), !socket.isOver {
+                        list.append(socket)
+                    }
                 }
             } catch {
                 // A kernel without MPTCP, or without IPv6, has no such sockets. Without its half of sock_diag for TCP or

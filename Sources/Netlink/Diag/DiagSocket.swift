@@ -35,6 +35,13 @@ public struct DiagSocket: Codable, Sendable, Hashable {
     public var isListening: Bool {
         kind == .udp ? remote == nil : state == DiagState.listen
     }
+
+    /// Whether all of it is said and nobody has it any more: like TIME_WAIT only a port that is kept free, which the kernel
+    /// tells as FIN_WAIT2.
+    var isOver: Bool { kind == .tcp && state == DiagState.halfClosed && inode == 0 }
+
+    /// Whether it has asked, or was asked, for a connection that does not stand yet.
+    public var isConnecting: Bool { kind != .udp && DiagState.opening.contains(state) }
 }
 
 /// A unix socket that listens.
@@ -48,6 +55,9 @@ public struct DiagUnixSocket: Codable, Sendable, Hashable {
 /// States of sockets. *Source:* `net/tcp_states.h`.
 enum DiagState {
     static let established: UInt8 = 1
+    /// SYN_SENT, SYN_RECV and NEW_SYN_RECV.
+    static let opening: Set<UInt8> = [2, 3, 12]
+    static let halfClosed: UInt8 = 5
     static let timeWait: UInt8 = 6
     static let closed: UInt8 = 7
     static let listen: UInt8 = 10

@@ -27,7 +27,9 @@ struct FlowRecord {
             reject(&flow, .clear, "large")
         case .wireguard where !learnt.admits(flow):
             reject(&flow, .wireguard, "not the peer's endpoint")
-        case .undeclared: flow.appearance = isOdd ? .clear : stream?.appearance ?? flow.appearance
+        case .undeclared:
+            flow.appearance = isOdd ? .clear : stream?.appearance ?? flow.appearance
+            flow.isAttempt = flow.appearance == .empty && stream?.isAttempt == true
         default: break
         }
         return flow

@@ -31,6 +31,8 @@ struct StreamStart {
         var hasPayload = false
     }
 
+    /// Whether the first to speak only asked for a connection, and the other, if anything, refused it.
+    private(set) var isAttempt = true
     private var forward = Direction()
     private var reverse = Direction()
     /// What is known of earlier connections of the same ports.
@@ -38,6 +40,8 @@ struct StreamStart {
 
     /// Takes in a segment. Its payload may be cut off.
     mutating func take(_ segment: Frame.Segment, isForward: Bool, _ payload: PacketBytes) {
+        let isRequest = isForward && segment.isOpening && !segment.isAnswer
+        if payload.count > 0 || !(isRequest || segment.isReset) { isAttempt = false }
         if segment.isOpening {
             open(segment.sequence &+ 1, isForward: isForward)
             if segment.isAnswer { learn(segment.acknowledged, isForward: !isForward) }

@@ -40,6 +40,8 @@ package struct Frame {
 
         /// Whether it opens its direction.
         package var isOpening: Bool { flags & 0x02 != 0 }
+        /// Whether it ends the connection at once, or refuses it.
+        package var isReset: Bool { flags & 0x04 != 0 }
         /// Whether ``acknowledged`` counts.
         package var isAnswer: Bool { flags & 0x10 != 0 }
     }

@@ -48,8 +48,6 @@ package enum WireGuardShape: UInt8, Sendable, CaseIterable {
     /// than one message in 10¹¹ is wronged, and text, zeros and headers in a message's clothes are not let through.
     static func looksSealed(_ bytes: PacketBytes) -> Bool {
         let count = min(bytes.count, 128)
-        // Too few to tell.
-        guard count >= 56 else { return true }
         var high = 0
         var index = 0
         while index + 8 <= count {
@@ -61,6 +59,8 @@ package enum WireGuardShape: UInt8, Sendable, CaseIterable {
             high += Int(bytes.raw[index] >> 7)
             index += 1
         }
+        // Of so few only text can be told, which never has that bit; of fewer than 37 nothing as safely.
+        guard count >= 56 else { return count < 37 || high != 0 }
         // (high - n/2)² ≤ 49 n/4
         let excess = 2 * high - count
         return excess * excess <= 49 * count

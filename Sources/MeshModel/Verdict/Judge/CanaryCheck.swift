@@ -9,11 +9,12 @@ enum CanaryCheck {
 
     /// On any machine of the run, not only at the two ends: it may be passed on.
     private static func outside(_ view: EdgeView, _ inspection: inout Inspection) {
+        var seen: [(node: String, sighting: CanarySighting)] = []
         for facts in view.everybody {
             for sighting in facts.capture?.canaries ?? []
             where isOurs(sighting.canary, view) && sighting.packets > 0 {
                 if facts.isOutside(sighting.device, sighting.role) {
-                    inspection.fail(.observed, onWire(sighting, facts.node, view))
+                    seen.append((facts.node, sighting))
                 } else if sighting.role == .inner && view.edge.via == .local {
                     // Loopback alone is local: on a bridge other containers can listen in.
                     inspection.fail(
@@ -31,6 +32,7 @@ enum CanaryCheck {
                 }
             }
         }
+        if let finding = onWire(seen, view) { inspection.fail(.observed, finding) }
     }
 
     /// Whether it is the edge's canary, or its beginning, cut off at a packet's end.
@@ -41,17 +43,21 @@ enum CanaryCheck {
     /// As long as nothing but a canary of this run is.
     private static let shortest = 16
 
+    /// All sightings are of one leak.
     private static func onWire(
-        _ sighting: CanarySighting, _ node: String, _ view: EdgeView
-    ) -> Finding {
+        _ seen: [(node: String, sighting: CanarySighting)], _ view: EdgeView
+    ) -> Finding? {
+        guard let (node, sighting) = seen.first else { return nil }
         let way =
             (sighting.source.map { "\($0)" } ?? "?") + " → "
             + (sighting.destination.map { "\($0)" } ?? "?")
+        let taps = seen.map { "\($0.sighting.device) of \($0.node)" }
+        let places = taps.enumerated().filter { taps.firstIndex(of: $1) == $0 }.map(\.element)
         return Finding(
             .canaryOnWire, .critical, on: node,
-            "the text sent through \(view.edge.id) passed \(sighting.device) on \(node) in clear: \(way), \(sighting.summary)",
+            "the text sent through \(view.edge.id) passed \(places.listed) in clear: \(way), \(sighting.summary)",
             fix:
-                "tcpdump -ni \(sighting.device)\(sighting.destination.map { " host \($0.address)" } ?? "")   # on \(node); the findings beside this one say why"
+                "see the findings beside this one; or watch it: tcpdump -ni \(sighting.device)\(sighting.destination.map { " host \($0.address)" } ?? "")   # on \(node)"
         )
     }
 

@@ -12,17 +12,40 @@ enum FlowCheck {
                 let sockets = view.section(
                     \.sockets, "sockets", of: end.node, for: .live, &inspection)
             else { continue }
-            for flow in sockets.flatMap(\.flows) {
-                guard let remote = flow.remote?.unmapped else { continue }
+            let past = sockets.flatMap(\.flows).filter { flow in
+                guard let remote = flow.remote?.unmapped else { return false }
                 let local = flow.local.unmapped
-                if own.contains(local) || own.contains(remote) { continue }
-                if isPast(local, remote, end.node, view.edge) {
-                    inspection.fail(.live, finding(flow, end.node, view.edge))
-                }
+                return !own.contains(local) && !own.contains(remote)
+                    && isPast(local, remote, end.node, view.edge)
+            }
+            let standing = past.filter { !$0.isConnecting }
+            for flows in byClient(standing, end.node, view.edge) {
+                inspection.fail(.live, finding(flows, end.node, view.edge))
+            }
+            // One end's word is enough, and the client's tells who it is.
+            if !standing.isEmpty { break }
+            // Asking tells nobody anything; it is the client that goes wrong.
+            for flows in byClient(past, end.node, view.edge) where end.node == view.edge.from.node {
+                inspection.note(finding(flows, end.node, view.edge))
             }
         }
         return inspection
     }
+
+    /// Those of one program to one place together: a client may open any number.
+    private static func byClient(
+        _ flows: [SocketFact], _ node: String, _ edge: EdgeCase
+    ) -> [[SocketFact]] {
+        let groups = Dictionary(grouping: flows) { flow in
+            let place = node == edge.from.node ? flow.remote : flow.local
+            return
+                "\(flow.process.map(program) ?? "of \(flow.user)") \(place?.unmapped.address.family ?? .ipv4)"
+        }
+        return groups.keys.sorted().compactMap { groups[$0] }
+    }
+
+    /// `curl` of `curl (pid 812)`.
+    private static func program(_ process: String) -> Substring { process.prefix { $0 != " " } }
 
     private static func isPast(
         _ local: SocketEndpoint, _ remote: SocketEndpoint, _ node: String, _ edge: EdgeCase
@@ -36,7 +59,9 @@ enum FlowCheck {
         return edge.service.port != 0 && (isClient || isServer)
     }
 
-    private static func finding(_ flow: SocketFact, _ node: String, _ edge: EdgeCase) -> Finding {
+    private static func finding(
+        _ flows: [SocketFact], _ node: String, _ edge: EdgeCase
+    ) -> Finding {
         let way: String =
             switch edge.via {
             case .ssh: edge.tunnel?.entrances.first?.description ?? "the tunnel's entrance"
@@ -44,9 +69,16 @@ enum FlowCheck {
                 edge.to.overlay.first.map { SocketEndpoint($0, edge.service.port).description }
                     ?? "the overlay address"
             }
+        let isAttempt = flows.allSatisfy(\.isConnecting)
+        let who =
+            flows.first.map { $0.process ?? "a process of user \($0.user)" } ?? "somebody"
+        let ends = flows.first.map { flow in
+            "\(flow.local) \(isAttempt ? "→" : "↔") \(flow.remote?.description ?? "?")"
+        }
+        let more = flows.count > 1 ? ", and \(flows.count - 1) more" : ""
         return Finding(
-            .bypassingFlow, .critical, on: node,
-            "\(flow.process ?? "a process of user \(flow.user)") on \(node): \(flow.local) ↔ \(flow.remote?.description ?? "?"), past the \(edge.via.rawValue) edge",
+            .bypassingFlow, isAttempt ? .minor : .critical, on: node,
+            "\(who) on \(node)\(isAttempt ? " tries to go" : ""): \(ends ?? "?")\(more), past the \(edge.via.rawValue) edge\(isAttempt ? ", without an answer" : "")",
             fix: "let \(edge.from.party) connect to \(way)")
     }
 }

@@ -4,13 +4,24 @@ enum Folding {
     private static let causes: [(FindingCode, Set<FindingCode>)] = [
         (.nodeSilent, session.union(silence)),
         (.factsRefused, session.union(silence)),
-        (.interfaceDown, session.union([.keyMismatch, .routeBypass, .drift, .overlayOnWire])),
+        (
+            .interfaceDown,
+            session.union([.interfaceDown, .keyMismatch, .routeBypass, .drift, .overlayOnWire])
+        ),
         (.notWireGuardDevice, session.union([.keyMismatch, .routeBypass, .canaryUnseen])),
         (.prefixStolen, session),
-        (.keyMismatch, session),
+        (.keyMismatch, session.union([.keyMismatch])),
         (.idlePeer, session.subtracting([.idlePeer])),
         (.staleHandshake, session.subtracting([.staleHandshake])),
-        (.routeBypass, [.noAnswer, .countersStill, .controlUnseen, .canaryUnseen]),
+        (
+            .routeBypass,
+            [
+                .routeBypass, .overlayOnWire, .noAnswer, .countersStill, .controlUnseen,
+                .canaryUnseen,
+            ]
+        ),
+        (.rewritten, [.rewritten, .noAnswer, .countersStill, .controlUnseen, .canaryUnseen]),
+        (.bypassingFlow, [.undeclaredTraffic]),
         (.tunnelDown, [.noAnswer, .canaryUnseen, .controlUnseen, .countersStill, .notLookedAt]),
         (.otherNamespace, [.noAnswer, .canaryUnseen, .notListening]),
         (.notListening, [.noAnswer, .canaryUnseen, .countersStill]),
@@ -23,25 +34,50 @@ enum Folding {
     ]
     private static let silence: Set<FindingCode> = [.notLookedAt, .noOutsider]
 
+    /// What tells of the same thing on one node goes under the first of its kind.
+    private static let alike: Set<FindingCode> = [
+        .interfaceDown, .keyMismatch, .routeBypass, .rewritten,
+    ]
+
     /// Folds, and sorts by how grave they are. What is critical is never folded away.
     static func fold(_ findings: [Finding]) -> [Finding] {
         var rest = findings
         for (code, effects) in causes {
-            guard let place = rest.firstIndex(where: { $0.code == code && $0.severity <= .serious })
-            else { continue }
-            var cause = rest.remove(at: place)
-            let isEffect = { (finding: Finding) in
-                finding.severity > .critical && effects.contains(finding.code)
-                    // A gap elsewhere has its own reason.
-                    && (finding.code != .notLookedAt || finding.node == cause.node
-                        || finding.node == nil)
+            var start = 0
+            while let place = rest[start...].firstIndex(where: { isCause($0, code) }) {
+                let head = rest.remove(at: place)
+                var cause = head
+                let following = { (finding: Finding) in
+                    effects.contains(finding.code) && isEffect(finding, of: head)
+                }
+                let consequences = rest.filter(following)
+                let before = rest[..<place].filter { !following($0) }
+                let after = rest[place...].filter { !following($0) }
+                cause.consequences += consequences
+                rest = before + [cause] + after
+                start = before.count + 1
             }
-            cause.consequences += rest.filter(isEffect)
-            rest.removeAll(where: isEffect)
-            rest.insert(cause, at: min(place, rest.count))
         }
         return rest.enumerated().sorted { left, right in
             (left.element.severity, left.offset) < (right.element.severity, right.offset)
         }.map(\.element)
+    }
+
+    private static func isCause(_ finding: Finding, _ code: FindingCode) -> Bool {
+        // An attempt to go past an edge is the cause of its own packets, though it is nothing grave.
+        finding.code == code && (finding.severity <= .serious || code == .bypassingFlow)
+    }
+
+    private static func isEffect(_ finding: Finding, of cause: Finding) -> Bool {
+        if finding.severity == .critical { return false }
+        if finding.code == cause.code && alike.contains(cause.code) {
+            return finding.node == cause.node
+        }
+        // A gap elsewhere has its own reason, and so has traffic that is more than attempts.
+        switch finding.code {
+        case .notLookedAt: return finding.node == cause.node || finding.node == nil
+        case .undeclaredTraffic: return finding.severity == .note && finding.node == cause.node
+        default: return true
+        }
     }
 }

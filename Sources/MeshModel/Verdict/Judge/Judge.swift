@@ -53,7 +53,7 @@ public enum Judge {
         }
         checks += [
             ProbeCheck.inspect, OnwardCheck.inspect, CaptureCheck.inspect, CanaryCheck.inspect,
-            WireCheck.inspect, UndeclaredCheck.inspect,
+            WireCheck.inspect,
         ]
         // By TLS a service is meant to be reached from anywhere.
         if edge.tls == nil { checks += [OutsiderCheck.inspect, GuardCheck.inspect] }

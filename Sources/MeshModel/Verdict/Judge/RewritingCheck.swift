@@ -18,10 +18,28 @@ enum RewritingCheck {
         return inspection
     }
 
+    /// - Parameter isClosed: whether it leads past the mesh only, where the guard lets nothing of the overlay out.
     private static func fail(
-        _ node: String, _ message: String, fix: String, _ inspection: inout Inspection
+        _ node: String, _ message: String, isClosed: Bool = false, fix: String,
+        _ inspection: inout Inspection
     ) {
-        inspection.fail(.live, Finding(.rewritten, .serious, on: node, message, fix: fix))
+        if isClosed {
+            inspection.note(
+                Finding(
+                    .rewritten, .minor, on: node, message + "; the guard keeps it in", fix: fix))
+        } else {
+            inspection.fail(.live, Finding(.rewritten, .serious, on: node, message, fix: fix))
+        }
+    }
+
+    private static func isGuarded(_ node: String, _ view: EdgeView) -> Bool {
+        view.end(node).map { GuardCheck.holds(on: $0, view) } ?? false
+    }
+
+    /// A copy made on the way through IP passes the guard like any packet; one made at a device does not.
+    private static func isCopyOfIP(_ rule: RewritingRule) -> Bool {
+        let family = rule.place.prefix { $0 != " " }
+        return rule.kind == .duplicate && ["ip", "ip6", "inet"].contains(family)
     }
 
     private static func rules(
@@ -33,6 +51,7 @@ enum RewritingCheck {
         for rule in rewriting.rules where rule.kind != .mark && reach.touches(rule) {
             fail(
                 node, "on \(node) a rule in \(rule.place) may touch the edge: \(rule.text)",
+                isClosed: isCopyOfIP(rule) && isGuarded(node, view),
                 fix: "nft -a list chain \(rule.place)   # on \(node): limit it or take it out",
                 &inspection)
         }
@@ -60,6 +79,8 @@ enum RewritingCheck {
             if let address, overlay.contains(address) || address.isLoopback { continue }
             fail(
                 node, "on \(node) multipath TCP may open more paths, past the mesh: \(endpoint)",
+                isClosed: view.edge.hub == nil
+                    && [view.edge.from.node, view.edge.to.node].allSatisfy { isGuarded($0, view) },
                 fix: "ip mptcp endpoint flush   # on \(node)", &inspection)
         }
     }
@@ -73,6 +94,8 @@ enum RewritingCheck {
         let live = liveEnds(view)
         let reach = HostReach(view.facts(node))
         let (from, to) = (view.edge.from, view.edge.to)
+        // A rule does it to every connection; one shows what it does.
+        var told: Set<String> = []
         for connection in tracked where connection.isTranslated {
             let source = connection.source.unmapped
             let destination = connection.destination.unmapped
@@ -93,6 +116,8 @@ enum RewritingCheck {
             default: isHarmless = false
             }
             if isHarmless { continue }
+            let way = "\(destination) \(connection.replySource)"
+            if !told.insert(way).inserted { continue }
             fail(
                 node,
                 "on \(node) the connection \(source) → \(destination) is translated: answers come from \(connection.replySource)",

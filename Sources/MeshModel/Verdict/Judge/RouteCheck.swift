@@ -5,13 +5,14 @@ enum RouteCheck {
     static func inspect(_ view: EdgeView) -> Inspection {
         var inspection = Inspection()
         if view.isWithinHost { return inspection }
+        // What leads astray comes first, and the kernel's answers follow from it.
+        for node in view.watched { surroundings(node, view, &inspection) }
         if view.edge.from.managed {
             answers(view.edge.from, view.edge.to, isReply: false, view, &inspection)
         }
         if view.edge.to.managed {
             answers(view.edge.to, view.edge.from, isReply: true, view, &inspection)
         }
-        for node in view.watched { surroundings(node, view, &inspection) }
         return inspection
     }
 
@@ -73,52 +74,57 @@ enum RouteCheck {
             && answer.group == Ownership.linkGroup && !answer.isLocal
         if isOurs { return }
         let question = answer.question
+        let ip = question.destination.family == .ipv6 ? "ip -6" : "ip"
         let way =
             answer.isLocal
             ? "stay on \(node) itself"
             : "leave by \(answer.interface ?? "?")"
-                + (answer.gateway.map { " via \($0)" } ?? "") + ", table \(answer.table)"
+                + (answer.gateway.map { " via \($0)" } ?? "")
+                + ", table \(RouteText.table(answer.table))"
         inspection.fail(
             .live,
             Finding(
                 .routeBypass, .serious, on: node,
                 "on \(node) packets of user \(answer.user) for \(question.destination)\(question.destinationPort.map { " port \($0)" } ?? "") \(way)",
                 fix:
-                    "ip rule; ip route show table \(answer.table)   # on \(node): take out what leads to \(question.destination)"
+                    "\(ip) rule; \(ip) route show table \(RouteText.table(answer.table))   # on \(node): take out what leads to \(question.destination)"
             ))
     }
 
     // MARK: what an answer does not tell
 
-    private static func surroundings(
+    static func surroundings(
         _ node: String, _ view: EdgeView, _ inspection: inout Inspection
     ) {
         guard let routing = view.section(\.routing, "routing", of: node, for: .live, &inspection)
         else { return }
         let targets = targets(of: node, view)
         let marks = isMarked(node, view)
+        // Where the guard stands, what goes astray does not get out: the kernel's answers and the probes tell whether
+        // the edge's own packets do.
+        let isClosed = view.end(node).map { GuardCheck.holds(on: $0, view) } ?? false
+        func astray(_ message: String, _ node: String, fix: String) {
+            let finding = Finding(
+                .routeBypass, isClosed ? .minor : .serious, on: node,
+                message + (isClosed ? "; the guard keeps it in" : ""), fix: fix)
+            if isClosed { inspection.note(finding) } else { inspection.fail(.live, finding) }
+        }
         for stray in routing.strays
         where isOpen(stray, routing.rules, marks: marks) && RouteText(stray).covers(targets) {
-            inspection.fail(
-                .live,
-                Finding(
-                    .routeBypass, .serious, on: node,
-                    "on \(node) a route leads past the mesh: \(stray)",
-                    fix: "ip route del \(stray)   # on \(node)"))
+            astray(
+                "on \(node) a route leads past the mesh: \(stray)", node,
+                fix: RouteText(stray).removal(on: node))
         }
         for rule in routing.rules
         where RouteText(rule).isUnforeseen(
             targets: targets, sources: sources(of: node, view),
             marks: marks, isRouter: node == view.edge.hub)
         {
-            inspection.fail(
-                .live,
-                Finding(
-                    .routeBypass, .serious, on: node,
-                    "on \(node) a rule may send some of the edge's packets elsewhere: \(rule)",
-                    fix:
-                        "ip rule del pref \(rule.prefix { $0 != ":" })   # on \(node), if it is not yours"
-                ))
+            astray(
+                "on \(node) a rule may send some of the edge's packets elsewhere: \(rule)", node,
+                fix:
+                    "ip rule del pref \(rule.prefix { $0 != ":" })   # on \(node), if it is not yours"
+            )
         }
     }
 

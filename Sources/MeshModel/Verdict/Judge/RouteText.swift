@@ -32,6 +32,25 @@ struct RouteText {
         return words[place + 1]
     }
 
+    /// A table as `ip` calls it. *Source:* `linux/rtnetlink.h`, RT_TABLE_*.
+    static func table(_ number: UInt32) -> String {
+        switch number {
+        case 253: "default"
+        case 254: "main"
+        case 255: "local"
+        default: "\(number)"
+        }
+    }
+
+    /// The command that takes a route out, and where it is in a table of its own a reminder of the rule that leads there.
+    func removal(on node: String) -> String {
+        let delete = "ip route del \(words.joined(separator: " "))   # on \(node)"
+        guard let place = words.firstIndex(of: "table"), place + 1 < words.count,
+            !["main", "local", "default"].contains(words[place + 1])
+        else { return delete }
+        return delete + ", and the rule that leads to table \(words[place + 1]): ip rule"
+    }
+
     /// Whether a rule may catch packets of the edge that the kernel's answers do not speak of.
     ///
     /// Answers are asked for with addresses, protocol, service's port and user, for an unmarked packet from any client

@@ -3,6 +3,7 @@ enum WireCheck {
     static func inspect(_ view: EdgeView) -> Inspection {
         var inspection = Inspection()
         if view.isWithinHost { return inspection }
+        for stray in StrayTraffic.gather(view) { inspection.add(stray.inspection(view)) }
         for node in view.watched {
             guard let capture = view.facts(node)?.capture else {
                 inspection.miss(.observed)
