@@ -144,6 +144,10 @@ let package = Package(
                 "PacketFilter", "Secrets", "ServiceProbe", "SSHTunnel", "NodeProtocol",
                 "TopologyFile", "WireWitness", "CLinux",
                 "LinuxSystem", "MeshModel",
-            ], exclude: ["Support/traffic.py", "Support/forward.py", "Support/impostor.py"]),
+            ],
+            exclude: [
+                "Support/traffic.py", "Support/forward.py", "Support/impostor.py",
+                "Support/relay.py",
+            ]),
     ]
 )

@@ -35,6 +35,8 @@ package struct NodeFolders: Sendable, Equatable {
     package var socket: String { "\(run)/agent.sock" }
     /// Held by the one agent of this mesh.
     package var lock: String { "\(run)/agent.lock" }
+    /// Held by the one run of `verify`.
+    package var witnessLock: String { "\(run)/witness.lock" }
     /// Who this node is.
     package var identity: String { "\(state)/identity.json" }
     /// The agent's words where there is no journal.

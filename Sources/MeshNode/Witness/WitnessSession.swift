@@ -9,12 +9,18 @@ import WireWitness
 final class WitnessSession {
     /// How long the wire has to have been quiet, at most, before a capture ends. *Units:* seconds.
     private static let settle: Double = 0.4
+    /// How long another run is waited for: less than two runs that have half of the nodes each would wait for ever. *Units:*
+    /// seconds.
+    private static let patience: Double = 8
 
     private let identity: NodeIdentity
     private let folders: NodeFolders
     private let program: String
     private let collector: FactCollector
     private var run: Run?
+    /// Held from the first word to the end of the process.
+    private var turn: FileLock?
+    private var isOurTurn = false
 
     /// What a run has gathered so far.
     private struct Run {
@@ -48,7 +54,29 @@ final class WitnessSession {
     private func look(meshID: String, node: String, nonce: String) throws(ProtocolError) -> NodeLook
     {
         try check(meshID: meshID, node: node, nonce: nonce)
+        try takeTurn()
         do { return try collector.look(node: identity.node) } catch { throw error.refusal }
+    }
+
+    /// One run at a time: what one sends on purpose, another would take for somebody's.
+    private func takeTurn() throws(ProtocolError) {
+        if isOurTurn { return }
+        let deadline = Clocks.monotonic() + Self.patience
+        repeat {
+            do throws(SystemError) {
+                if let lock = try FileLock(path: folders.witnessLock) {
+                    turn = consume lock
+                    isOurTurn = true
+                    return
+                }
+            } catch {
+                throw ProtocolError(.failed, "cannot take turns with other runs: \(error)")
+            }
+            Clocks.sleep(0.1)
+        } while Clocks.monotonic() < deadline
+        let holder = FileLock.holder(path: folders.witnessLock).map { " (process \($0) here)" }
+        throw ProtocolError(
+            .busy, "another verify is under way\(holder ?? ""); try again when it is through")
     }
 
     private func check(meshID: String, node: String, nonce: String) throws(ProtocolError) {

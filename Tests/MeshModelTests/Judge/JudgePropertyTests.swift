@@ -44,10 +44,11 @@ struct JudgePropertyTests {
     @Test("does get worse by every single damage, and by the loss of every section")
     func everythingCounts() {
         for (name, damage) in RandomEvidence.damages {
-            let isSeen = RandomEvidence.cleans.contains { clean in
+            let isSeen = (RandomEvidence.cleans + RandomEvidence.open).contains { clean in
                 var run = clean
+                let before = run.verdict
                 damage(&run)
-                return run.verdict.verdict < .encrypted || run.verdict.level < .enforced
+                return run.verdict.verdict < before.verdict || run.verdict.level < before.level
             }
             #expect(isSeen, "\(name)")
         }

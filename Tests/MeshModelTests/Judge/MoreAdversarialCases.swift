@@ -106,6 +106,7 @@ extension AdversarialCase {
             run.change("gpu") { $0.sockets?[0].listeners = [Parts.socket("[::]:8080")] }
         },
         AdversarialCase("marks, and a rule by mark", [.unproven], [.routeBypass]) { run in
+            open(&run)
             run.change("edge") { facts in
                 facts.rewriting?.rules = [
                     Parts.rule(.mark, "tcp dport 8080 meta mark set 7", ports: [8080])
@@ -114,6 +115,7 @@ extension AdversarialCase {
             }
         },
         AdversarialCase("a rule by client port", [.unproven], [.routeBypass]) {
+            open(&$0)
             $0.change("edge") { $0.routing?.rules = ["60: from all sport 40000-50000 lookup 9"] }
         },
         AdversarialCase("only one user is led elsewhere", [.unproven], [.routeBypass]) { run in
@@ -125,6 +127,7 @@ extension AdversarialCase {
             }
         },
         AdversarialCase("marks, and a route by mark", [.unproven], [.routeBypass]) { run in
+            open(&run)
             run.change("edge") { facts in
                 facts.rewriting?.rules = [Parts.rule(.mark, "meta mark set 7")]
                 facts.routing?.rules = ["60: from all to 192.0.2.1 fwmark 0x7 lookup 100"]
@@ -132,12 +135,14 @@ extension AdversarialCase {
             }
         },
         AdversarialCase("containers are led elsewhere", [.unproven], [.routeBypass]) { run in
+            open(&run)
             run.change("edge") { facts in
                 facts.routing?.rules = ["60: from all iif docker0 lookup 100"]
                 facts.routing?.strays = ["default via 198.51.100.254 dev eth0 table 100"]
             }
         },
         AdversarialCase("a rule by something unknown", [.unproven], [.routeBypass]) {
+            open(&$0)
             $0.change("edge") {
                 $0.routing?.rules = ["60: from all [also by attribute 29] lookup 9"]
             }
@@ -153,6 +158,7 @@ extension AdversarialCase {
             }
         },
         AdversarialCase("more paths for MPTCP", [.unproven], [.rewritten]) {
+            open(&$0)
             $0.change("edge") { $0.rewriting?.multipathEndpoints = ["198.51.100.1 id 1 subflow"] }
         },
         AdversarialCase(

@@ -17,7 +17,7 @@ struct PastTheMeshTests {
             to: end("bee", 2),
             service: ServiceCase(
                 name: "web", kind: "http", wireProtocol: .http, port: 8080, bind: .any),
-            links: [], hub: nil, tunnel: nil, tls: nil, canary: "canary")
+            links: [], hub: nil, tunnel: nil, tls: nil, canary: "mpcanary-0123456789")
     }()
 
     private static func address(_ text: String) -> IPAddress { IPAddress(text) ?? .anyIPv4 }
@@ -141,7 +141,7 @@ struct PastTheMeshTests {
     @Test("one leak of the canary is one finding, wherever it was seen")
     func canary() {
         let sighting = CanarySighting(
-            canary: "canary", device: "eth0", role: .underlay, packets: 3,
+            canary: "mpcanary-0123456789", device: "eth0", role: .underlay, packets: 3,
             source: SocketEndpoint("198.51.100.1:4000"),
             destination: SocketEndpoint("10.77.0.2:8080"), summary: "TCP")
         let findings = CanaryCheck.inspect(
@@ -221,7 +221,7 @@ struct PastTheMeshTests {
                 order: ProbeOrder(
                     id: target, edge: "ant->web", purpose: .edge,
                     target: .tcp(SocketEndpoint(target) ?? SocketEndpoint(.anyIPv4, 0)),
-                    question: .http(path: "/", tls: nil), canary: "canary", timeout: 2),
+                    question: .http(path: "/", tls: nil), canary: "mpcanary-0123456789", timeout: 2),
                 vantage: "ant", began: time, ended: time, outcome: outcome, message: "so it went")
         }
         let inspection = ProbeCheck.inspect(

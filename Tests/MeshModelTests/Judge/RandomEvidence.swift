@@ -9,6 +9,13 @@ enum RandomEvidence {
         CleanRuns.passive(), CleanRuns.container(), CleanRuns.rotating(),
     ]
 
+    /// The same without guards, which keep in what would lead past the mesh.
+    static let open: [JudgeRun] = cleans.map { clean in
+        var run = clean
+        AdversarialCase.open(&run)
+        return run
+    }
+
     static func run(_ random: inout SplitMix) -> JudgeRun { random.pick(cleans) }
 
     // MARK: what goes wrong
