@@ -50,6 +50,7 @@ let package = Package(
         module("StateStore", ["CSQLite", "LinuxSystem", "MeshModel"]),
         module("SSHTunnel", ["CSSH", "CLinux", "LinuxSystem", "MeshModel"]),
         module("NodeProtocol", ["MeshModel"]),
+        module("PeerFiles", ["MeshModel"]),
 
         // The three programs that live in the one binary.
         module(
@@ -61,16 +62,15 @@ let package = Package(
         module(
             "MeshController",
             [
-                "SSHTunnel", "StateStore", "Secrets", "TopologyFile", "NodeProtocol", "CLinux",
-                "LinuxSystem",
-                "MeshModel",
+                "SSHTunnel", "StateStore", "Secrets", "TopologyFile", "NodeProtocol", "PeerFiles",
+                "CLinux", "LinuxSystem", "MeshModel",
             ]),
         module("MeshLab", ["TopologyFile", "Secrets", "CLinux", "LinuxSystem", "MeshModel"]),
         module(
             "MeshCLI",
             [
                 "MeshController", "MeshNode", "MeshLab", "TopologyFile", "NodeProtocol", "Secrets",
-                "StateStore",
+                "StateStore", "PeerFiles",
                 "CLinux", "LinuxSystem", "MeshModel",
             ]),
         .executableTarget(name: "meshproof", dependencies: ["MeshCLI"], swiftSettings: settings),
@@ -99,6 +99,7 @@ let package = Package(
         tests("StateStoreTests", ["TestSupport", "StateStore", "LinuxSystem", "MeshModel"]),
         tests(
             "SSHTunnelTests", ["TestSupport", "SSHTunnel", "CLinux", "LinuxSystem", "MeshModel"]),
+        tests("PeerFilesTests", ["PeerFiles", "TopologyFile", "LinuxSystem", "MeshModel"]),
         tests("NodeProtocolTests", ["TestSupport", "NodeProtocol", "MeshModel"]),
         tests(
             "MeshNodeTests",
@@ -120,7 +121,7 @@ let package = Package(
             "LabTests",
             [
                 "TestSupport", "MeshLab", "MeshController", "Netlink", "WireGuard", "PacketFilter",
-                "Secrets", "SSHTunnel", "NodeProtocol", "TopologyFile", "CLinux",
+                "Secrets", "SSHTunnel", "NodeProtocol", "TopologyFile", "PeerFiles", "CLinux",
                 "LinuxSystem", "MeshModel",
             ], exclude: ["Support/traffic.py"]),
     ]

@@ -107,7 +107,7 @@ public enum Resolver {
 }
 
 /// How each node looks to its peers: all that does not depend on who looks, made once a node.
-private struct PeerFaces {
+struct PeerFaces {
     let positions: [String: Int]
     let isManaged: [Bool]
     let hosts: [[IPPrefix]]

@@ -113,7 +113,7 @@ extension Draft {
 }
 
 extension DraftNode {
-    fileprivate var node: Node {
+    var node: Node {
         Node(
             name: name.value, managed: isManaged, connect: connect?.value,
             endpoint: endpoint?.value.host, endpointPort: endpoint?.value.port,

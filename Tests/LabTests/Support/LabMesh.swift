@@ -85,11 +85,11 @@ final class LabMesh {
     }
 
     /// Takes a node out of the topology; its host stays, and can still be entered.
-    func drop(_ name: String) throws {
+    func drop(_ name: String, tail: String = "", peering: String = "full") throws {
         hostsPath = "\(folder)/hosts.yaml"
         try Files.replace(hostsPath, with: try Files.read(topologyPath), mode: 0o644)
         hosts.removeAll { $0.name == name }
-        try write()
+        try write(tail: tail, peering: peering)
     }
 
     /// Runs this program on the test's topology.
