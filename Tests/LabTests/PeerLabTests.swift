@@ -30,9 +30,63 @@ struct PeerLabTests {
         #expect(try !stand.connects("10.88.0.2", port: 22))
         #expect(try !stand.connects("10.88.0.1", port: 22))
         #expect(try !lab.on("pad", "ping", "-c", "1", "-W", "2", "10.88.0.1").status.isSuccess)
+        // It moves to another network, as phones do; bee follows, and goes on where it was.
+        let moved = try lab.on(
+            "pad", "sh", "-ec",
+            "ip addr del 198.51.100.13/24 dev eth0; ip addr add 198.51.100.77/24 dev eth0")
+        #expect(moved.status.isSuccess, "\(moved.errorText)")
+        let isThere = try LabMesh.wait(40) { try stand.reaches("10.88.0.2:8080") }
+        #expect(isThere)
+        let endpoints = try lab.on("bee", "wg", "show", "mp0-\(lab.mesh)", "endpoints").text
+        #expect(endpoints.contains("198.51.100.77:"), "\(endpoints)")
         // The node that it has no edge to was not even told of it.
         let status = try lab.status().report
         #expect(status.nodes.map { $0.report?.hello.revision } == [1, 2])
+    }
+
+    @Test("behind a hub a phone reaches the service of its edge through it, and nothing else")
+    func hub() throws {
+        let stand = try PhoneLab("tphub", nodes: ["ant", "bee"], peering: "{ hub: ant }")
+        let lab = stand.lab
+        _ = try lab.on("ant", "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
+        let conf = try stand.peer("add", "phone", "--unmanaged", "--to", "web", "--conf").text
+        #expect(conf.contains("AllowedIPs = 10.88.0.1/32, fd88::1/128, 10.88.0.2/32, fd88::2/128"))
+        #expect(conf.split(separator: "\n").filter { $0 == "[Peer]" }.count == 1)
+        try stand.connectPhone(conf)
+        #expect(try stand.reaches("10.88.0.2:8080"))
+        #expect(try !stand.reaches("10.88.0.2:8090"))
+        #expect(try !stand.connects("10.88.0.1", port: 22))
+        #expect(try !stand.connects("10.88.0.2", port: 22))
+    }
+
+    @Test("nodes call each other by name; names go with `names: off` and with down")
+    func names() throws {
+        let stand = try PhoneLab("tnames", nodes: ["ant", "bee"])
+        let lab = stand.lab
+        let before = try lab.on("ant", "cat", "/etc/hosts").text.split(separator: "#").first
+        let page = try lab.on("ant", "curl", "-sS", "http://web.tnames:8080/")
+        #expect(page.text.contains("\"service\":\"web\""), "\(page.text)\(page.errorText)")
+        try stand.peer("add", "phone", "--unmanaged", "--to", "web")
+        #expect(try lab.on("bee", "getent", "hosts", "phone.tnames").text.contains("::3"))
+        #expect(try !lab.on("ant", "getent", "hosts", "phone.tnames").status.isSuccess)
+        // Somebody takes the lines out (in place: the lab mounts the file); the agent puts them back.
+        let cut = try lab.on(
+            "ant", "sh", "-c", "grep -v bee.tnames /etc/hosts >/root/h; cat /root/h >/etc/hosts")
+        #expect(cut.status.isSuccess)
+        // On the other host it is no mount, and is replaced in one step.
+        let freed = try lab.on("bee", "sh", "-c", "umount /etc/hosts && sed -n 1,5p /etc/hosts")
+        #expect(freed.status.isSuccess && !freed.text.contains("tnames"), "\(freed.text)")
+        let isMended = try LabMesh.wait(60) {
+            try lab.on("ant", "getent", "hosts", "bee.tnames").status.isSuccess
+                && lab.on("bee", "getent", "hosts", "phone.tnames").status.isSuccess
+        }
+        #expect(isMended)
+        #expect(try lab.meshproof("--lab", "down", "--yes").status == .code(0))
+        #expect(try lab.on("ant", "cat", "/etc/hosts").text.hasPrefix(String(before ?? "?")))
+        for host in ["ant", "bee"] {
+            let text = try lab.on(host, "cat", "/etc/hosts").text
+            #expect(!text.contains("tnames"), "\(text)")
+        }
     }
 
     @Test("a removed phone that keeps sending with its old key is shut out")
@@ -158,7 +212,7 @@ struct PeerLabTests {
 private struct PhoneLab {
     let lab: LabMesh
 
-    init(_ mesh: String, nodes: [String]) throws {
+    init(_ mesh: String, nodes: [String], peering: String = "paths") throws {
         let tail = """
             services:
               web:    { on: \(nodes[1]), kind: http, port: 8080 }
@@ -169,8 +223,8 @@ private struct PhoneLab {
 
             """
             + nodes.filter { $0 != nodes[1] }.map { "      - \($0) -> web: wireguard\n" }.joined()
-        lab = try LabMesh(mesh, hosts: nodes + ["pad"], tail: tail, peering: "paths")
-        try lab.drop("pad", tail: tail, peering: "paths")
+        lab = try LabMesh(mesh, hosts: nodes + ["pad"], tail: tail, peering: peering)
+        try lab.drop("pad", tail: tail, peering: peering)
         try lab.up()
     }
 

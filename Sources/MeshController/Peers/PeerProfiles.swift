@@ -2,6 +2,7 @@ import LinuxSystem
 public import MeshModel
 public import PeerFiles
 import NodeProtocol
+import TopologyFile
 
 /// How an unmanaged node is to use the mesh, beside what the topology says.
 public struct ProfileOptions: Sendable, Equatable {
@@ -11,6 +12,8 @@ public struct ProfileOptions: Sendable, Equatable {
     public var dns: [String] = []
     /// *Units:* bytes; nil for the mesh's, or what the device works out.
     public var mtu: Int?
+    /// Whether comments say what `import` needs to make the topology again.
+    public var isAnnotated = false
 
     /// The mesh alone, nothing else.
     public init() {}
@@ -38,6 +41,9 @@ extension ControllerState {
         }
         var profile = WireGuardProfile(
             interface, title: "\(name) in the mesh \(topology.mesh.name)")
+        if options.isAnnotated {
+            profile.remarks = remarks(name, in: topology, key: inputs.keys[name])
+        }
         if profile.listenPort == 0 { profile.listenPort = nil }
         profile.dns = options.dns
         profile.mtu = options.mtu ?? profile.mtu
@@ -57,13 +63,11 @@ extension ControllerState {
             let secrets = try presharedKeys(in: document)
             let keys = Dictionary(
                 secrets.map { ($0.id, $0.key) }, uniquingKeysWith: { first, _ in first })
-            profiles.append(
-                (
-                    node.name,
-                    WireGuardProfile(
-                        interface, title: "\(node.name) in the mesh \(topology.mesh.name)",
-                        presharedKeys: keys)
-                ))
+            var profile = WireGuardProfile(
+                interface, title: "\(node.name) in the mesh \(topology.mesh.name)",
+                presharedKeys: keys)
+            profile.remarks = remarks(node.name, in: topology, key: interface.publicKey)
+            profiles.append((node.name, profile))
         }
         return profiles
     }
@@ -83,6 +87,12 @@ extension ControllerState {
         let new = MeshDesign(after, try resolverInputs(after), expected: expected)
         return Set(
             new.documents.filter { !$0.value.wantsTheSame(as: old.documents[$0.key]) }.keys)
+    }
+
+    /// What `import` needs to make the topology of such files again.
+    private func remarks(_ node: String, in topology: Topology, key: PublicKey?) -> [String] {
+        (key.map { ["meshproof public-key \($0)"] } ?? [])
+            + TopologyFile.annotations(of: node, in: topology)
     }
 
     private func resolverInputs(_ topology: Topology) throws(ControllerError) -> ResolverInputs {

@@ -178,6 +178,10 @@ public struct PlanRun: Sendable {
         for index in sendable.interfaces.indices {
             sendable.interfaces[index].peers.removeAll { $0.publicKey == .zero }
         }
+        let keyless = Set(
+            document.interfaces.flatMap(\.peers).filter { $0.publicKey == .zero }
+                .flatMap(\.allowedIPs).map(\.address))
+        sendable.names?.entries.removeAll { keyless.contains($0.address) }
         sendable.dropUnkeyedTunnels(expected: [])
         return PlanReport.NodePlan(
             node: node.name, steps: steps,

@@ -28,6 +28,7 @@ public enum NodeCommands {
             case "agent": return try AgentCommand.run(rest)
             case "bridge": return try BridgeCommand.run(rest)
             case "leave": return try LeaveCommand.run(rest)
+            case "names": return try NamesCommand.run(rest)
             case "tunnel-server": return try TunnelServerCommand.run(rest)
             default:
                 throw NodeError(.usage, "read arguments", "", "no such node command", hint: usage)

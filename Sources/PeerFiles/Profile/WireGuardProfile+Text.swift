@@ -5,7 +5,7 @@ extension WireGuardProfile {
     ///
     /// *Source:* wg-quick(8), wg(8). Routes follow from the allowed IPs.
     public func wgQuick(_ key: KeyLine) -> String {
-        var lines = ["# \(title)", "[Interface]"]
+        var lines = ["# \(title)"] + remarks.map { "# \($0)" } + ["[Interface]"]
         switch key {
         case .key(let text): lines.append("PrivateKey = \(text)")
         case .file(let path): lines.append("PostUp = wg set %i private-key \(path)")

@@ -45,6 +45,8 @@ public struct WireGuardProfile: Sendable, Equatable {
 
     /// What it is, for a comment at the head.
     public var title: String
+    /// Further comments at the head, for who reads the file back.
+    public var remarks: [String] = []
     /// The node's own addresses.
     public var addresses: [IPPrefix]
     /// The UDP port, or nil for any.

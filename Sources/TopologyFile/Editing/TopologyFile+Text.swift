@@ -31,6 +31,24 @@ extension TopologyFile {
         return blocks.joined(separator: "\n\n") + "\n"
     }
 
+    /// What a file about one node alone must say so that the topology can be made of such files again: the peering, the
+    /// node's edges through the mesh, and their services, a line each.
+    public static func annotations(of node: String, in topology: Topology) -> [String] {
+        let edges = topology.dependents(of: node).edges.filter { $0.edge.needsPeering }
+        let parties = Set(edges.flatMap { [$0.edge.from, $0.edge.to] })
+        let services = topology.services.filter { parties.contains($0.name) }.map {
+            "meshproof services \(service($0).flow)"
+        }
+        let peering =
+            switch topology.mesh.peering {
+            case .paths: "paths"
+            case .full: "full"
+            case .hub(let hub): "hub \(hub)"
+            }
+        return ["meshproof peering \(peering)"] + services
+            + edges.map { "meshproof paths \($0.path): - \(TopologyText.item($0.edge).flowItem)" }
+    }
+
     private static func mesh(_ mesh: Mesh) -> [YAMLValue.Field] {
         var fields = [YAMLValue.Field("name", .scalar(mesh.name))]
         let networks = mesh.networks.map { YAMLValue.scalar($0.description) }
@@ -51,6 +69,7 @@ extension TopologyFile {
         }
         if let mtu = mesh.mtu { fields.append(.init("mtu", .scalar("\(mtu)"))) }
         if !mesh.guardEnabled { fields.append(.init("guard", .scalar("off"))) }
+        if !mesh.namesEnabled { fields.append(.init("names", .scalar("off"))) }
         return fields
     }
 
