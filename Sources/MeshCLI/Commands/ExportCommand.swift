@@ -97,6 +97,9 @@ struct MeshExport {
             if case .file(let path) = part.key { file = path }
             let texts = part.profile.networkd(interface: interface, keyFile: file)
             try Files.makeFolder("\(folder)/\(part.node)")
+            if case .key(let text) = part.key {
+                try write(text + "\n", "\(part.node)/\(interface).key")
+            }
             try write(texts.netdev, "\(part.node)/\(interface).netdev")
             try write(texts.network, "\(part.node)/\(interface).network")
         }

@@ -69,7 +69,9 @@ struct PeerAddition {
         if invocation.has("dry-run") { return try target.preview() }
 
         // What the device is handed is worked out first: it may be impossible.
-        _ = try isUnmanaged ? state.profile(of: name, in: edited.topology, output.options) : nil
+        if isUnmanaged {
+            try output.check(state.profile(of: name, in: edited.topology, output.options), key: key)
+        }
         try document.replace(with: edited)
         if let key, invocation.has("keep") { try state.keep(key, of: name) }
         let report: UpReport
@@ -117,7 +119,11 @@ struct PeerAddition {
     private func hand(_ key: PeerKey?, _ state: ControllerState, _ topology: Topology) throws {
         guard isUnmanaged else { return }
         let profile = try state.profile(of: name, in: topology, output.options)
-        try output.hand(profile, key: key)
+        do { try output.hand(profile, key: key) } catch {
+            // Nobody else has the key: it must not be lost with a file that cannot be written.
+            workspace.output.write(output.text(profile, key: key))
+            throw error
+        }
         let errors = workspace.errors
         if profile.peers.isEmpty {
             errors.line("  \(name) has no peer yet: give it an edge (--to SERVICE), then peer show")

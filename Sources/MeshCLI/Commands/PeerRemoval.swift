@@ -46,8 +46,8 @@ struct PeerRemoval {
             "This takes \(name) out of the mesh: \(told) will be told"
                 + (isManaged ? ", and \(name) itself cleaned" : "") + ". Go on?")
         try document.replace(with: edited)
-        let report = try converge(target)
         try state.dropKey(of: name)
+        let report = try converge(target)
         let down = isManaged ? try clean(edited.topology, state) : nil
         return try finish(report, down)
     }

@@ -30,13 +30,29 @@ struct ProfileOutput {
         ["conf", "qr", "png", "out"].contains { workspace.invocation.has($0) }
     }
 
+    /// Whether it can be given in every form that was asked for, before anything is done. Files are not tried.
+    func check(_ profile: WireGuardProfile, key: PeerKey?) throws {
+        guard workspace.invocation.has("qr") || workspace.invocation.has("png") else { return }
+        let code = try QRCode(text(profile, key: key))
+        if workspace.invocation.has("qr") && !workspace.asJSON { try fits(code) }
+    }
+
+    private func fits(_ code: QRCode) throws {
+        let output = workspace.output
+        let columns = code.modules.count + 2 * QRCode.quietZone
+        if output.isTerminal && output.width < columns {
+            throw CommandFailure(
+                "the terminal has \(output.width) columns, and the code takes \(columns)",
+                fix: "make the window wider, or use --png FILE")
+        }
+    }
+
     /// Gives the profile in every form that was asked for; as text where none was.
     ///
     /// - Parameter key: the private key where it is known; a code without it would be of no use.
     func hand(_ profile: WireGuardProfile, key: PeerKey?) throws {
         let invocation = workspace.invocation
-        let text = profile.wgQuick(
-            key.map { .key(SecretText.encode($0.privateKey)) } ?? .placeholder)
+        let text = self.text(profile, key: key)
         if (invocation.has("qr") || invocation.has("png")) && key == nil {
             throw CommandFailure(
                 "the private key is not kept here, and a code without it is of no use",
@@ -49,20 +65,15 @@ struct ProfileOutput {
             let output = workspace.output
             // The colours are the picture itself, and not decoration: they go into a pipe as well.
             let inColor = !invocation.has("no-color")
-            let lines = try QRCode(text).terminalLines(inColor: inColor)
-            let columns = (lines.first.map { TextWrap.visible($0) }) ?? 0
-            if output.isTerminal && output.width < columns {
-                throw CommandFailure(
-                    "the terminal has \(output.width) columns, and the code takes \(columns)",
-                    fix: "make the window wider, or use --png FILE")
-            }
-            lines.forEach(output.line)
+            let code = try QRCode(text)
+            try fits(code)
+            code.terminalLines(inColor: inColor).forEach(output.line)
         }
         let isElsewhere = ["qr", "png", "out"].contains { invocation.has($0) }
         if invocation.has("conf") || !isElsewhere { workspace.output.write(text) }
     }
 
-    /// The text with the key, for JSON.
+    /// The text, with the key where it is known.
     func text(_ profile: WireGuardProfile, key: PeerKey?) -> String {
         profile.wgQuick(key.map { .key(SecretText.encode($0.privateKey)) } ?? .placeholder)
     }

@@ -21,6 +21,11 @@ public enum PeerEdits {
                     .usage, "\(node.name) is in the topology already",
                     hint: "edit it there, or meshproof peer rm \(node.name) first")
             }
+            if node.endpoint != nil || !node.addresses.isEmpty {
+                throw ControllerError(
+                    .usage, "\(node.name) is in the topology already, and is only given a key",
+                    hint: "write its endpoint and addresses there")
+            }
             edits.append(.setPublicKey(key, node: node.name))
         } else {
             edits.append(.addNode(node))

@@ -54,6 +54,10 @@ struct CollectionEditor {
     /// Writes a value where there is none.
     private func fill(_ node: SourceNode, _ text: String) -> [SourceLines.Change] {
         let before = node.span.lowerBound
+        // An anchor of nothing stays, and becomes one of what is written.
+        if !node.span.isEmpty, lines.bytes[before] == UInt8(ascii: "&") {
+            return [.insert(" " + text, at: node.span.upperBound)]
+        }
         let needsBlank = before > 0 && lines.bytes[before - 1] == UInt8(ascii: ":")
         return [SourceLines.Change(node.span, needsBlank ? " " + text : text)]
     }
@@ -103,6 +107,9 @@ struct CollectionEditor {
             place = lines.pastDeeperComments(place, than: indent.utf8.count)
         }
         if place == lines.bytes.count && lines.bytes.last != UInt8(ascii: "\n") {
+            guard lines.bytes.last != UInt8(ascii: "\r") else {
+                throw Refusal(place: end, reason: "the file ends with half of a line ending")
+            }
             return [.insert(ending + new, at: place)]
         }
         return [.insert(new + ending, at: place)]
@@ -211,23 +218,27 @@ struct CollectionEditor {
 
     /// What goes with the only member: the braces too, where they were written around it by ``fill(_:_:)``.
     private func emptied(_ member: Range<Int>, in node: SourceNode) -> Range<Int> {
-        let start = node.span.lowerBound
-        guard isPadded(node), start > 0, lines.bytes[start - 1] == UInt8(ascii: " ") else {
-            return member
-        }
+        guard let start = padding(of: node), start > 0,
+            lines.bytes[start - 1] == UInt8(ascii: " ")
+        else { return member }
         return (start - 1)..<node.span.upperBound
     }
 
     /// Whether a mapping in braces has one field with one blank on either side, as this editor writes it.
-    func isPadded(_ node: SourceNode) -> Bool {
+    func isPadded(_ node: SourceNode) -> Bool { padding(of: node) != nil }
+
+    /// Where the brace of such a mapping is, behind any anchor; nil for another one.
+    private func padding(of node: SourceNode) -> Int? {
         guard node.style == .flow, let entries = node.entries, entries.count == 1 else {
-            return false
+            return nil
         }
         let blank = UInt8(ascii: " ")
-        return lines.bytes[node.span.lowerBound + 1] == blank
-            && lines.bytes[node.span.upperBound - 2] == blank
-            && entries[0].key.span.lowerBound == node.span.lowerBound + 2
+        let start = entries[0].key.span.lowerBound - 2
+        let isOurs =
+            start >= node.span.lowerBound && lines.bytes[start] == UInt8(ascii: "{")
+            && lines.bytes[start + 1] == blank && lines.bytes[node.span.upperBound - 2] == blank
             && entries[0].value.span.upperBound == node.span.upperBound - 2
+        return isOurs ? start : nil
     }
 
     private func comma(after member: Range<Int>) throws(Refusal) -> Int {
