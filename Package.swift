@@ -59,6 +59,7 @@ let package = Package(
             [
                 "COpenSSL", "SSHTunnel", "NodeProtocol", "CLinux", "LinuxSystem", "MeshModel",
             ]),
+        module("PeerFiles", ["MeshModel"]),
 
         // The three programs that live in the one binary.
         module(
@@ -71,14 +72,14 @@ let package = Package(
             "MeshController",
             [
                 "SSHTunnel", "ServiceProbe", "StateStore", "Secrets", "TopologyFile",
-                "NodeProtocol", "CLinux", "LinuxSystem", "MeshModel",
+                "NodeProtocol", "PeerFiles", "CLinux", "LinuxSystem", "MeshModel",
             ]),
         module("MeshLab", ["TopologyFile", "Secrets", "CLinux", "LinuxSystem", "MeshModel"]),
         module(
             "MeshCLI",
             [
                 "MeshController", "MeshNode", "MeshLab", "TopologyFile", "NodeProtocol", "Secrets",
-                "StateStore",
+                "StateStore", "PeerFiles",
                 "CLinux", "LinuxSystem", "MeshModel",
             ]),
         .executableTarget(name: "meshproof", dependencies: ["MeshCLI"], swiftSettings: settings),
@@ -115,6 +116,7 @@ let package = Package(
         tests(
             "ServiceProbeTests",
             ["TestSupport", "ServiceProbe", "SSHTunnel", "CLinux", "LinuxSystem", "MeshModel"]),
+        tests("PeerFilesTests", ["PeerFiles", "TopologyFile", "LinuxSystem", "MeshModel"]),
         tests("NodeProtocolTests", ["TestSupport", "NodeProtocol", "MeshModel"]),
         tests(
             "MeshNodeTests",
@@ -142,7 +144,7 @@ let package = Package(
             [
                 "TestSupport", "MeshLab", "MeshController", "MeshNode", "Netlink", "WireGuard",
                 "PacketFilter", "Secrets", "ServiceProbe", "SSHTunnel", "NodeProtocol",
-                "TopologyFile", "WireWitness", "CLinux",
+                "TopologyFile", "WireWitness", "PeerFiles", "CLinux",
                 "LinuxSystem", "MeshModel",
             ],
             exclude: [

@@ -5,6 +5,7 @@ import MeshLab
 import MeshModel
 import MeshNode
 import NodeProtocol
+import PeerFiles
 
 /// The program: finds the command, runs it, and turns whatever goes wrong into a message and an exit code.
 public enum MeshCLI {
@@ -91,6 +92,9 @@ public enum MeshCLI {
         case let failure as LabError:
             say(failure.summary, failure.hint)
             return failure.exitCode
+        case let failure as PeerFileError:
+            say(failure.message, failure.hint)
+            return ExitCode.failure
         case let failure as SystemError:
             say(failure.description, nil)
             return ExitCode.failure

@@ -22,7 +22,7 @@ struct LabBuilder {
             let keys = LabKeys(plan: plan)
             try keys.make()
             let (missing, changed) = try clearWhatChanged()
-            try writeInPlace(names.hostsFile, plan.hostsFile)
+            try writeHostsFiles()
             try store(Array(NameLookup.configuration().utf8), at: "\(names.root)/nsswitch")
             try LabLan(plan: plan).build()
             made = missing.map(\.node)
@@ -298,6 +298,18 @@ struct LabBuilder {
 
     private func store(_ bytes: [UInt8], at path: String) throws(LabError) {
         do { try Files.replace(path, with: bytes) } catch { throw LabError(error) }
+    }
+
+    /// The lab's file, and every running host's copy, in which what the mesh's agent has put below stays.
+    private func writeHostsFiles() throws(LabError) {
+        try writeInPlace(names.hostsFile, plan.hostsFile)
+        for node in plan.nodes {
+            let file = LabNames.hostsFile(ofHostIn: names.host(node))
+            guard let bytes = try? Files.read(file) else { continue }
+            let text = String(decoding: bytes, as: UTF8.self)
+            let block = text.firstRange(of: "# BEGIN meshproof ").map { text[$0.lowerBound...] }
+            try writeInPlace(file, plan.hostsFile + (block ?? ""))
+        }
     }
 
     /// Hosts have the hosts file mounted: it must stay the same file.

@@ -14,6 +14,7 @@ extension TopologyFile {
           # keepalive: 25                 # seconds; used by nodes without an endpoint
           # mtu: 1420                     # derived from the underlay when left out
           # guard: on                     # the firewall that makes this file the only way in
+          # names: on                     # edge.@MESH@ and the like in the nodes' /etc/hosts
 
         nodes:
           # connect: how this machine reaches the node to manage it; `local` or ssh://user@host:port
@@ -21,8 +22,8 @@ extension TopologyFile {
           edge: { connect: ssh://root@192.0.2.11, endpoint: 192.0.2.11 }
           gpu:  { connect: ssh://root@192.0.2.12, endpoint: 192.0.2.12 }
           db:   { connect: ssh://root@192.0.2.13, endpoint: 192.0.2.13 }
-          # A phone or an appliance runs no agent; it is handed a configuration. Until it has
-          # a key (`public_key: …`, as the device shows it) its peers are not told of it.
+          # A phone or an appliance runs no agent; it is handed a configuration, and a key, by
+          # `meshproof peer add phone --unmanaged --qr`. Until then its peers are not told of it.
           phone: { managed: false }
 
         services:

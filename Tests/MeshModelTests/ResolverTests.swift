@@ -30,10 +30,11 @@ struct ResolverTests {
         #expect(Set(documents.keys) == ["edge", "gpu", "db", "nat"])
         let key = { (byte: UInt8) in PublicKey(bytes: [UInt8](repeating: byte, count: 32)) ?? .zero
         }
-        // Tunnels and guards have suites of their own.
+        // Tunnels, guards and names have suites of their own.
         var edge = try #require(documents["edge"])
         edge.tunnels = []
         edge.guard = nil
+        edge.names = nil
         #expect(
             edge
                 == NodeDocument(

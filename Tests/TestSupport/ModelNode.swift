@@ -52,6 +52,8 @@ package struct ModelNode {
         case .closeTunnel(let edge): node.tunnels.removeAll { $0.tunnel.edge == edge }
         case .setGuard: node.guard = ObservedGuard(differences: [])
         case .removeGuard: node.guard = nil
+        case .setNames: node.names = ObservedNames(differences: [])
+        case .removeNames: node.names = nil
         }
     }
 

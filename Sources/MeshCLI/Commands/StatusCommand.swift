@@ -85,6 +85,9 @@ struct StatusView {
                     "  \(style.yellow("drift")) \(style.bold(node.node))  ", step.change.summary)
                 output.hang("      ", style.dim(step.reason))
             }
+            if let problem = node.report?.observed.names?.problem {
+                output.hang("      cannot be mended: ", problem)
+            }
             if let back = node.report?.hello.rolledBack, back.at > report.at - 3600 {
                 output.line()
                 output.hang(

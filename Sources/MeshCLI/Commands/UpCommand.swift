@@ -61,9 +61,11 @@ struct UpView {
                 style.bold(
                     "Mesh \(report.mesh) stands: \(Human.count(report.stepCount, "step")) on \(Human.count(changed, "node")) in \(seconds)"
                 ))
-            output.line(
-                "  \(style.mark(report.handshakes == report.peerings)) \(report.handshakes) of \(report.peerings) peerings have shaken hands"
-            )
+            if report.peerings > 0 {
+                output.line(
+                    "  \(style.mark(report.handshakes == report.peerings)) \(report.handshakes) of \(report.peerings) peerings have shaken hands"
+                )
+            }
         }
         for node in bad {
             let mark = node.state == .rolledBack ? style.yellow("↺") : style.red("✗")

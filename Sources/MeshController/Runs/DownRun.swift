@@ -175,6 +175,7 @@ public struct DownRun: Sendable {
         ip -o link show 2>/dev/null | sed -n 's/^[0-9]*: \\(mp[0-9]-\(mesh)\\)[:@].*/interface \\1/p'; \
         nft list table inet \(Ownership.guardTable(mesh: mesh)) >/dev/null 2>&1 && \
         echo "table inet \(Ownership.guardTable(mesh: mesh))"; \
+        grep -qs '^# BEGIN meshproof \(mesh):' /etc/hosts && echo "lines in /etc/hosts"; \
         for f in /var/lib/meshproof/\(mesh) /run/meshproof/\(mesh) \
         /etc/systemd/system/meshproof-\(mesh).service /run/wireguard/mp[0-9]-\(mesh).sock; do \
         [ -e "$f" ] && echo "file $f"; done; \

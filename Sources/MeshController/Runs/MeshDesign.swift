@@ -33,6 +33,11 @@ struct MeshDesign: Sendable {
     /// - Parameter expected: nodes whose peers may still be without a key, because `up` is about to make it; any
     ///   other peer without one is left out.
     init(_ topology: Topology, _ inputs: ResolverInputs, expected: Set<String> = []) {
+        // A node that nobody can talk to yet needs no name either.
+        let keyless = topology.nodes.filter {
+            inputs.keys[$0.name] == nil && !expected.contains($0.name)
+        }
+        let nameless = Set(keyless.flatMap { inputs.addresses[$0.name] ?? [] })
         var documents: [String: NodeDocument] = [:]
         var waitingTunnels: [WaitingTunnel] = []
         for var document in Resolver.resolve(topology, inputs: inputs) {
@@ -40,6 +45,9 @@ struct MeshDesign: Sendable {
                 document.interfaces[index].peers.removeAll {
                     $0.publicKey == .zero && !expected.contains($0.node)
                 }
+            }
+            if !nameless.isEmpty {
+                document.names?.entries.removeAll { nameless.contains($0.address) }
             }
             for tunnel in document.tunnels {
                 let ends = [(tunnel.hostKeys, tunnel.node), ([tunnel.clientKey], document.node)]

@@ -41,12 +41,16 @@ public struct PlanRun: Sendable {
     let program: NodeProgram
     let settings: RunSettings
     let progress: any Progress
+    let only: Set<String>?
 
     /// Gathers what a run needs; reading the state is enough.
+    ///
+    /// - Parameter only: the nodes to work on; nil for all.
     public init(
         _ topology: Topology, state: ControllerState, carrier: any Carrier, program: NodeProgram,
-        settings: RunSettings, progress: any Progress
+        settings: RunSettings, progress: any Progress, only: Set<String>? = nil
     ) {
+        self.only = only
         self.topology = topology
         self.state = state
         self.carrier = carrier
@@ -66,7 +70,7 @@ public struct PlanRun: Sendable {
     /// Asks every node and puts the plan together.
     public func run() throws(ControllerError) -> PlanReport {
         let fleet = Fleet(parallel: settings.parallel, progress: progress)
-        let managed = topology.managedNodes
+        let managed = topology.managedNodes.filter { only?.contains($0.name) ?? true }
         let looks = try fleet.phase("looking", managed, name: \.name) {
             node throws(ControllerError) in
             try look(at: node)
@@ -174,6 +178,10 @@ public struct PlanRun: Sendable {
         for index in sendable.interfaces.indices {
             sendable.interfaces[index].peers.removeAll { $0.publicKey == .zero }
         }
+        let keyless = Set(
+            document.interfaces.flatMap(\.peers).filter { $0.publicKey == .zero }
+                .flatMap(\.allowedIPs).map(\.address))
+        sendable.names?.entries.removeAll { keyless.contains($0.address) }
         sendable.dropUnkeyedTunnels(expected: [])
         return PlanReport.NodePlan(
             node: node.name, steps: steps,

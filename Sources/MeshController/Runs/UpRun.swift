@@ -13,13 +13,17 @@ public struct UpRun: Sendable {
     let program: NodeProgram
     let settings: RunSettings
     let progress: any Progress
+    let only: Set<String>?
     let fleet: Fleet
 
     /// Gathers what a run needs. The state must be open for writing.
+    ///
+    /// - Parameter only: the nodes to work on; nil for all. The others are not even contacted.
     public init(
         _ topology: Topology, state: ControllerState, carrier: any Carrier, program: NodeProgram,
-        settings: RunSettings, progress: any Progress
+        settings: RunSettings, progress: any Progress, only: Set<String>? = nil
     ) {
+        self.only = only
         self.topology = topology
         self.state = state
         self.carrier = carrier
@@ -49,7 +53,7 @@ public struct UpRun: Sendable {
     /// *Throws:* ``ControllerError`` only where nothing could be started at all; what goes wrong with a node is in the report.
     public func run() throws(ControllerError) -> UpReport {
         let started = Clocks.monotonic()
-        let managed = topology.managedNodes
+        let managed = topology.managedNodes.filter { only?.contains($0.name) ?? true }
         let addresses = try state.allocateAddresses(for: topology)
         let identity = state.identity
 

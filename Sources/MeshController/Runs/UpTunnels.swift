@@ -14,7 +14,7 @@ extension UpRun {
     {
         let before = Dictionary(
             members.map { ($0.name, $0.report) }, uniquingKeysWith: { first, _ in first })
-        let wanted = TunnelStatus.list(topology, reports: before)
+        let wanted = tunnels(before)
         if wanted.isEmpty || !anyChange && wanted.allSatisfy({ $0.state == .up }) { return wanted }
         let ends = Set(wanted.flatMap { [$0.from, $0.to] })
         let concerned = members.filter { ends.contains($0.name) }
@@ -34,10 +34,17 @@ extension UpRun {
             ) { member throws(ControllerError) in
                 try connections[member.name]?.observe()
             }.results.compactMapValues { $0 }
-            let found = TunnelStatus.list(topology, reports: reports)
+            let found = tunnels(reports)
             let isSettled = found.allSatisfy { $0.state != .connecting }
             if isSettled || Clocks.monotonic() >= deadline { return found }
             Clocks.sleep(0.2)
+        }
+    }
+
+    /// The tunnels between nodes that this run works on.
+    private func tunnels(_ reports: [String: NodeReport]) -> [TunnelStatus] {
+        TunnelStatus.list(topology, reports: reports).filter {
+            only?.isSuperset(of: [$0.from, $0.to]) ?? true
         }
     }
 }

@@ -15,7 +15,7 @@ enum HostMounts {
             for target in overlaid where Files.isFolder(target) {
                 try overlay(target, folder: folder, notes: &notes)
             }
-            try bindHostsFile(LabNames(mesh: spec.mesh).hostsFile)
+            try bindHostsFile(LabNames(mesh: spec.mesh).hostsFile, folder: folder)
             try hideOperator()
             try takeRun(spec, folder: folder)
             try Mounts.attach("sysfs", at: "/sys", type: "sysfs", flags: 0)
@@ -75,7 +75,12 @@ enum HostMounts {
         if Files.isFolder(place) { try Mounts.bind(upper, at: place) }
     }
 
-    private static func bindHostsFile(_ source: String) throws(SystemError) {
+    /// A copy of the lab's file, which `lab up` keeps up to date, and into which the host's agent writes as well.
+    private static func bindHostsFile(
+        _ lab: String, folder: String
+    ) throws(SystemError) {
+        let source = LabNames.hostsFile(ofHostIn: folder)
+        try Files.replace(source, with: try Files.read(lab), mode: 0o644)
         if !Files.exists("/etc/hosts") { try Files.replace("/etc/hosts", with: [], mode: 0o644) }
         try Mounts.bind(source, at: "/etc/hosts")
     }

@@ -23,7 +23,9 @@ public struct LabNames: Sendable, Equatable {
     public var root: String { "\(LabNames.allLabs)/\(mesh)" }
     /// The lock that `up` and `down` hold.
     public var lock: String { "\(LabNames.allLabs)/.\(mesh).lock" }
-    /// The hosts file that every host and the lan see as /etc/hosts.
+    /// What the host with this folder sees as /etc/hosts: ``hostsFile``, and its agent's lines.
+    static func hostsFile(ofHostIn folder: String) -> String { "\(folder)/etc-hosts" }
+    /// What the lan sees as /etc/hosts: names and underlay addresses of the hosts.
     public var hostsFile: String { "\(root)/etc-hosts" }
     /// The lab's SSH client configuration, known hosts and key.
     public var ssh: String { "\(root)/ssh" }

@@ -8,16 +8,20 @@ public struct DesiredNode: Sendable, Equatable {
     public var tunnelServer: DesiredTunnelServer?
     /// The guard, or nil where none is wanted.
     public var `guard`: DesiredGuard?
+    /// The names that its resolver is to know, or nil for none.
+    public var names: DesiredNames?
 
     /// Gathers the parts.
     public init(
         interfaces: [DesiredInterface] = [], tunnels: [DesiredTunnel] = [],
-        tunnelServer: DesiredTunnelServer? = nil, guard: DesiredGuard? = nil
+        tunnelServer: DesiredTunnelServer? = nil, guard: DesiredGuard? = nil,
+        names: DesiredNames? = nil
     ) {
         self.interfaces = interfaces
         self.tunnels = tunnels
         self.tunnelServer = tunnelServer
         self.guard = `guard`
+        self.names = names
     }
 
     /// A node on which nothing of ours is wanted.
@@ -28,6 +32,7 @@ extension NodeDocument {
     /// What the document wants, without whom it is from and for.
     public var desired: DesiredNode {
         DesiredNode(
-            interfaces: interfaces, tunnels: tunnels, tunnelServer: tunnelServer, guard: self.guard)
+            interfaces: interfaces, tunnels: tunnels, tunnelServer: tunnelServer, guard: self.guard,
+            names: names)
     }
 }

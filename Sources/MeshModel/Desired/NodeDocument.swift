@@ -23,6 +23,8 @@ public struct NodeDocument: Codable, Sendable, Equatable {
     public var tunnelServer: DesiredTunnelServer?
     /// What the node's guard lets in; nil where it is to have none.
     public var `guard`: DesiredGuard?
+    /// The names that its resolver is to know; nil for none.
+    public var names: DesiredNames?
 
     /// The format that this version writes.
     public static let currentFormat = 2
@@ -31,7 +33,8 @@ public struct NodeDocument: Codable, Sendable, Equatable {
     public init(
         meshID: String, mesh: String, node: String, revision: UInt64, issuedAt: Int64,
         interfaces: [DesiredInterface], tunnels: [DesiredTunnel] = [],
-        tunnelServer: DesiredTunnelServer? = nil, guard: DesiredGuard? = nil
+        tunnelServer: DesiredTunnelServer? = nil, guard: DesiredGuard? = nil,
+        names: DesiredNames? = nil
     ) {
         format = Self.currentFormat
         self.meshID = meshID
@@ -43,6 +46,7 @@ public struct NodeDocument: Codable, Sendable, Equatable {
         self.tunnels = tunnels
         self.tunnelServer = tunnelServer
         self.guard = `guard`
+        self.names = names
     }
 }
 

@@ -59,6 +59,7 @@ public enum Resolver {
         let name = DesiredInterface.name(mesh: topology.mesh.name, generation: inputs.generation)
         let (tunnels, servers) = TunnelResolver(topology, inputs).resolve()
         let guards = GuardResolver(topology, addresses: inputs.addresses).resolve()
+        let names = NamesResolver(topology, addresses: inputs.addresses).resolve()
         return topology.managedNodes.map { node in
             let position = faces.positions[node.name] ?? 0
             let interface = DesiredInterface(
@@ -70,7 +71,8 @@ public enum Resolver {
                 meshID: inputs.meshID, mesh: topology.mesh.name, node: node.name,
                 revision: inputs.revision[node.name] ?? 1, issuedAt: inputs.issuedAt,
                 interfaces: [interface], tunnels: tunnels[node.name] ?? [],
-                tunnelServer: servers[node.name], guard: guards[node.name])
+                tunnelServer: servers[node.name], guard: guards[node.name],
+                names: names[node.name])
         }
     }
 
@@ -107,7 +109,7 @@ public enum Resolver {
 }
 
 /// How each node looks to its peers: all that does not depend on who looks, made once a node.
-private struct PeerFaces {
+struct PeerFaces {
     let positions: [String: Int]
     let isManaged: [Bool]
     let hosts: [[IPPrefix]]

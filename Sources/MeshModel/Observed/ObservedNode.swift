@@ -18,6 +18,8 @@ public struct ObservedNode: Codable, Sendable, Equatable {
     public var tunnelServer: ObservedTunnelServer?
     /// The guard, or nil where there is none and none is wanted.
     public var `guard`: ObservedGuard?
+    /// The names, or nil where there are none and none are wanted.
+    public var names: ObservedNames?
 
     /// Gathers the parts.
     public init(
@@ -25,7 +27,7 @@ public struct ObservedNode: Codable, Sendable, Equatable {
         routes: [ObservedRoute],
         derivedMTU: [String: Int] = [:], resolved: [String: SocketEndpoint] = [:],
         tunnels: [ObservedTunnel] = [], tunnelServer: ObservedTunnelServer? = nil,
-        guard: ObservedGuard? = nil
+        guard: ObservedGuard? = nil, names: ObservedNames? = nil
     ) {
         self.bootID = bootID
         self.observedAt = observedAt
@@ -36,6 +38,7 @@ public struct ObservedNode: Codable, Sendable, Equatable {
         self.tunnels = tunnels
         self.tunnelServer = tunnelServer
         self.guard = `guard`
+        self.names = names
     }
 
     /// A node on which nothing of ours is.

@@ -31,6 +31,8 @@ extension Change {
         case .closeTunnel(let edge): return "close tunnel \(edge)"
         case .setGuard(let wanted): return "set the guard: " + wanted.summary
         case .removeGuard: return "remove the guard"
+        case .setNames(let names): return "set \(names.entries.count) lines in /etc/hosts"
+        case .removeNames: return "remove the mesh's lines from /etc/hosts"
         }
     }
 
@@ -38,7 +40,8 @@ extension Change {
     public var interface: String? {
         switch self {
         case .installBinary, .enroll, .startAgent, .setTunnelServer, .removeTunnelServer,
-            .openTunnel, .changeTunnel, .closeTunnel, .setGuard, .removeGuard:
+            .openTunnel, .changeTunnel, .closeTunnel, .setGuard, .removeGuard,
+            .setNames, .removeNames:
             return nil
         case .createInterface(let name, _), .deleteInterface(let name),
             .setPrivateKey(let name, _, _),

@@ -52,6 +52,7 @@ public enum Differ {
                 mesh: mesh, desired: desired.interfaces, superseded: superseded.interfaces,
                 observed: observed, now: now)
             + TunnelPlan.steps(desired: desired, observed: observed)
+            + NamesPlan.steps(desired: desired, observed: observed)
             + GuardPlan.last(desired: desired, observed: observed)
     }
 

@@ -62,6 +62,10 @@ public enum Change: Codable, Sendable, Equatable {
     case setGuard(guard: DesiredGuard)
     /// Removes the guard.
     case removeGuard
+    /// Puts the mesh's block into /etc/hosts.
+    case setNames(names: DesiredNames)
+    /// Takes that block away.
+    case removeNames
 }
 
 extension Change {
@@ -70,6 +74,17 @@ extension Change {
         switch self {
         case .setTunnelServer, .removeTunnelServer, .openTunnel, .changeTunnel, .closeTunnel: true
         default: false
+        }
+    }
+}
+
+extension Change {
+    /// Whether its failure is no reason to take the rest of a change back: the mesh stands without it, the failure is
+    /// told, and each sweep tries again.
+    public var mayFailAlone: Bool {
+        switch self {
+        case .setNames, .removeNames: true
+        default: isOfTunnels
         }
     }
 }

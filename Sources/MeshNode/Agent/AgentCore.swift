@@ -243,15 +243,15 @@ package final class AgentCore {
         }
     }
 
-    /// Takes all steps, or throws the first failure. A tunnel's failure is noted, told by the tunnel itself and tried
-    /// again by each sweep: it is no reason to take the rest of a change back.
+    /// Takes all steps, or throws the first failure. That of a tunnel or of names is noted, told by what is observed and
+    /// tried again by each sweep: it is no reason to take the rest of a change back.
     private func carryOut(_ steps: [PlanStep], at now: Moment) throws(NodeError) {
         var rest = steps[...]
         while !rest.isEmpty {
             let outcome = kernel.apply(Array(rest))
             rest = rest.dropFirst(outcome.done)
             guard let failure = outcome.failure, let failed = rest.popFirst() else { return }
-            guard failed.change.isOfTunnels else {
+            guard failed.change.mayFailAlone else {
                 throw NodeError(
                     failure.code, failed.summary, failure.subject, failure.message,
                     hint: failure.hint)

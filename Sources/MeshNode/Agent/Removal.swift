@@ -56,6 +56,7 @@ package struct Removal {
         case .deleteInterface(let name): return "interface \(name), with its peers and routes"
         case .removeRoute(let route): return "route \(route.destination) (\(route.kind.rawValue))"
         case .removeGuard: return "the guard"
+        case .removeNames: return "the mesh's lines in /etc/hosts"
         default: return change.summary
         }
     }
@@ -141,6 +142,7 @@ package struct Removal {
             let observed = try kernel.observe(scope(networks))
             left += observed.interfaces.map { "interface \($0.name)" }
             left += observed.routes.map { "route \($0.destination) (\($0.kind.rawValue))" }
+            if observed.names != nil { left.append("lines in \(folders.hosts)") }
             if observed.guard != nil { left.append(Self.guardLine(folders.mesh)) }
         } catch {
             left.append("unknown: \(error)")

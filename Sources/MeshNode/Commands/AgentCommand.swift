@@ -38,7 +38,9 @@ enum AgentCommand {
         Descriptors.raiseLimit()
         let kernel = RealKernel(
             keys: keys, others: OtherMeshes(folders, storage), tunnels: tunnels,
-            guards: GuardKeeper(mesh: folders.mesh), bootID: bootID)
+            guards: GuardKeeper(mesh: folders.mesh),
+            hosts: HostsKeeper(folders: folders, program: try NodeCommands.programPath()),
+            bootID: bootID)
         let monitor: RouteMonitor
         do { monitor = try RouteMonitor() } catch { throw NodeError("watch the kernel", error) }
         let core = AgentCore(

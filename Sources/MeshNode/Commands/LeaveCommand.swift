@@ -34,7 +34,9 @@ enum LeaveCommand {
                 program: program))
         let kernel = RealKernel(
             keys: keys, others: OtherMeshes(folders, storage), tunnels: tunnels,
-            guards: GuardKeeper(mesh: folders.mesh), bootID: NodeCommands.bootID())
+            guards: GuardKeeper(mesh: folders.mesh),
+            hosts: HostsKeeper(folders: folders, program: program),
+            bootID: NodeCommands.bootID())
         let removal = Removal(folders: folders, storage: storage, kernel: kernel)
         let report = removal.run(networks: store.networks, at: .now())
         if options.has("--json") {

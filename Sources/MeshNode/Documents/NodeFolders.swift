@@ -59,6 +59,11 @@ package struct NodeFolders: Sendable, Equatable {
     /// A generation's SSH key, by which this node's tunnel server is known.
     package func hostKey(generation: Int) -> String { "\(keys)/ssh-host-\(generation).key" }
 
+    /// What the node's resolver reads.
+    package var hosts: String { "\(root)/etc/hosts" }
+    /// What is being written into ``hosts`` where that cannot be replaced in one step.
+    package var hostsRewrite: String { "\(state)/hosts.rewrite" }
+
     /// The tunnel server's files. Not below ``run``: the tunnels' user has to reach its own authorized_keys, and nobody
     /// but root may look into `run`.
     package var tunnels: String { "\(root)/run/meshproof-tunnels/\(mesh)" }

@@ -1,7 +1,7 @@
 import LinuxSystem
 package import MeshModel
 import Netlink
-package import PacketFilter
+import PacketFilter
 import Secrets
 import WireGuard
 
@@ -17,6 +17,7 @@ package final class RealKernel: NodeKernel {
     private let others: OtherMeshes
     package let tunnels: any NodeTunnels
     private let guards: GuardKeeper
+    private let hosts: HostsKeeper
     private let bootID: String
     private var underlay = UnderlayMTU()
     /// Kept to tell whether a change of allowed IPs only adds.
@@ -29,14 +30,15 @@ package final class RealKernel: NodeKernel {
     private static let handMade: [UInt8] = [3, 4]
 
     /// The kernel, with the keys that devices are given.
-    package init(
+    init(
         keys: NodeKeys, others: OtherMeshes, tunnels: any NodeTunnels, guards: GuardKeeper,
-        bootID: String
+        hosts: HostsKeeper, bootID: String
     ) {
         self.keys = keys
         self.others = others
         self.tunnels = tunnels
         self.guards = guards
+        self.hosts = hosts
         self.bootID = bootID
     }
 
@@ -68,6 +70,7 @@ package final class RealKernel: NodeKernel {
         }
         (observed.tunnels, observed.tunnelServer) = tunnels.observe(scope.desired)
         observed.guard = guards.observe(scope.desired.guard)
+        observed.names = hosts.observe(scope.desired.names)
         last = observed
         return observed
     }
@@ -186,6 +189,10 @@ package final class RealKernel: NodeKernel {
             try guarding { () throws(PacketFilterError) in try guards.set(wanted) }
         case .removeGuard:
             try guarding { () throws(PacketFilterError) in try guards.remove() }
+        case .setNames(let wanted):
+            try naming { () throws(SystemError) in try hosts.set(wanted) }
+        case .removeNames:
+            try naming { () throws(SystemError) in try hosts.remove() }
         case .addPeer, .updatePeer, .removePeer: break
         case .installBinary, .enroll, .startAgent: break
         }
@@ -318,6 +325,10 @@ package final class RealKernel: NodeKernel {
         do throws(PacketFilterError) { try body() } catch {
             throw NodeError(.kernel, error.operation, "", error.message, hint: error.hint)
         }
+    }
+
+    private func naming(_ body: () throws(SystemError) -> Void) throws(NodeError) {
+        do throws(SystemError) { try body() } catch { throw NodeError("write names", error) }
     }
 
     static func failure(_ error: WireGuardError) -> NodeError {

@@ -22,6 +22,7 @@ struct DraftMesh {
     var keepalive: Marked<UInt16>?
     var mtu: Marked<Int>?
     var guardEnabled: Marked<Bool>?
+    var namesEnabled: Marked<Bool>?
 }
 
 struct DraftNode {
@@ -99,7 +100,8 @@ extension Draft {
                 port: mesh.port?.value ?? 51820, tunnelPort: mesh.tunnelPort?.value,
                 peering: mesh.peering?.value ?? .paths, keepalive: mesh.keepalive?.value,
                 mtu: mesh.mtu?.value,
-                guardEnabled: mesh.guardEnabled?.value ?? true),
+                guardEnabled: mesh.guardEnabled?.value ?? true,
+                namesEnabled: mesh.namesEnabled?.value ?? true),
             nodes: nodes.map(\.node),
             services: services.map(\.service),
             paths: paths.map { path in
@@ -113,7 +115,7 @@ extension Draft {
 }
 
 extension DraftNode {
-    fileprivate var node: Node {
+    var node: Node {
         Node(
             name: name.value, managed: isManaged, connect: connect?.value,
             endpoint: endpoint?.value.host, endpointPort: endpoint?.value.port,

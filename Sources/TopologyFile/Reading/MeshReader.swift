@@ -11,6 +11,7 @@ struct MeshReader {
         var mesh = DraftMesh(mark: node.mark)
         let keys = [
             "name", "network", "port", "tunnel_port", "peering", "keepalive", "mtu", "guard",
+            "names",
         ]
         guard let fields = Fields(node, of: "`mesh`", keys: keys, read) else { return mesh }
         if let value = fields["name"] {
@@ -47,6 +48,7 @@ struct MeshReader {
         // IPv6 needs 1280; the upper end leaves WireGuard's own 80 bytes on the largest link.
         mesh.mtu = fields["mtu"].flatMap { read.integer($0, "an MTU", 1280...65455) }
         mesh.guardEnabled = fields["guard"].flatMap { read.boolean($0, "`on` or `off`") }
+        mesh.namesEnabled = fields["names"].flatMap { read.boolean($0, "`on` or `off`") }
         return mesh
     }
 

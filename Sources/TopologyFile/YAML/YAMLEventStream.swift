@@ -13,6 +13,10 @@ struct YAMLEvent {
 
     let kind: Kind
     let mark: Mark
+    /// The Unicode scalars it takes, counted from the start of the text. *Source:* `yaml_mark_t.index`.
+    var span: Range<Int> = 0..<0
+    /// Whether a collection that starts here is in flow style: brackets, or a pair within brackets.
+    var isFlow = false
     var anchor: String?
     var tag: String?
 }
@@ -55,6 +59,13 @@ struct YAMLEventStream: ~Copyable {
         var event = yaml_event_t()
         guard yaml_parser_parse(parser, &event) == 1 else { throw failure() }
         defer { yaml_event_delete(&event) }
+        var translated = Self.translate(event)
+        let start = Int(event.start_mark.index)
+        translated.span = start..<max(start, Int(event.end_mark.index))
+        return translated
+    }
+
+    private static func translate(_ event: yaml_event_t) -> YAMLEvent {
         let mark = Self.mark(event.start_mark)
         switch event.type {
         case YAML_SCALAR_EVENT:
@@ -67,12 +78,14 @@ struct YAMLEventStream: ~Copyable {
         case YAML_SEQUENCE_START_EVENT:
             let start = event.data.sequence_start
             return YAMLEvent(
-                kind: .sequenceStart, mark: mark, anchor: Self.text(start.anchor),
+                kind: .sequenceStart, mark: mark,
+                isFlow: start.style == YAML_FLOW_SEQUENCE_STYLE, anchor: Self.text(start.anchor),
                 tag: Self.text(start.tag))
         case YAML_MAPPING_START_EVENT:
             let start = event.data.mapping_start
             return YAMLEvent(
-                kind: .mappingStart, mark: mark, anchor: Self.text(start.anchor),
+                kind: .mappingStart, mark: mark,
+                isFlow: start.style == YAML_FLOW_MAPPING_STYLE, anchor: Self.text(start.anchor),
                 tag: Self.text(start.tag))
         case YAML_ALIAS_EVENT:
             return YAMLEvent(kind: .alias(Self.text(event.data.alias.anchor) ?? ""), mark: mark)

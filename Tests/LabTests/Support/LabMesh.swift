@@ -16,7 +16,7 @@ final class LabMesh {
     let folder: String
     private(set) var hosts: [Host]
     /// The topology that names every host there is.
-    private var hostsPath: String
+    private(set) var hostsPath: String
 
     /// Writes the topology and builds the hosts.
     ///
@@ -84,12 +84,17 @@ final class LabMesh {
         try Files.replace(topologyPath, with: (text + "\n" + tail).utf8, mode: 0o644)
     }
 
-    /// Takes a node out of the topology; its host stays, and can still be entered.
-    func drop(_ name: String) throws {
+    /// Whatever becomes of the topology, the hosts that it names now can still be entered.
+    func keepHosts() throws {
         hostsPath = "\(folder)/hosts.yaml"
         try Files.replace(hostsPath, with: try Files.read(topologyPath), mode: 0o644)
+    }
+
+    /// Takes a node out of the topology; its host stays, and can still be entered.
+    func drop(_ name: String, tail: String = "", peering: String = "full") throws {
+        try keepHosts()
         hosts.removeAll { $0.name == name }
-        try write()
+        try write(tail: tail, peering: peering)
     }
 
     /// Runs this program on the test's topology.

@@ -47,7 +47,7 @@ final class Background {
             close(inlet)
         }
         child = try Child(
-            [LabMesh.program, "lab", "exec", "-t", lab.topologyPath, host, "--"] + arguments,
+            [LabMesh.program, "lab", "exec", "-t", lab.hostsPath, host, "--"] + arguments,
             input: inlet, output: outlet, newSession: true)
     }
 
