@@ -59,7 +59,9 @@ struct SealedFileTests {
         #expect(refusal { _ = try SealedFile.lock(of: Array(newer.prefix(6))) } == .format)
     }
 
-    @Test("damage is found before a passphrase is asked for; what was made to look whole, by the seal")
+    @Test(
+        "damage is found before a passphrase is asked for; what was made to look whole, by the seal"
+    )
     func everyBit() throws {
         let file = try SealedFile.seal(secret, key: key)
         for index in file.indices {
@@ -68,7 +70,8 @@ struct SealedFileTests {
             #expect(refusal { _ = try SealedFile.lock(of: changed) } != nil, "byte \(index)")
             if index < file.count - 32 {
                 let forged = SealedFile.redigest(changed)
-                #expect(refusal { _ = try SealedFile.open(forged, key: key) } != nil, "byte \(index)")
+                #expect(
+                    refusal { _ = try SealedFile.open(forged, key: key) } != nil, "byte \(index)")
             }
         }
     }
@@ -81,7 +84,7 @@ struct SealedFileTests {
             .malformed, .damaged, .format, .otherKey, .tampered,
         ]
         var codes: Set<SecretsError.Code> = []
-        for round in 0..<fuzzRounds(4_000) {
+        for round in 0..<fuzzRounds(3_000) {
             var changed = file
             for _ in 0...Int.random(in: 0..<4, using: &random) {
                 switch Int.random(in: 0..<4, using: &random) {
@@ -96,9 +99,9 @@ struct SealedFileTests {
                 }
                 if changed.isEmpty { changed = [0] }
             }
-            if changed == file { continue }
             // Half of them as somebody would who means harm, with a digest that is right again.
             if random.chance(2) { changed = SealedFile.redigest(changed) }
+            if changed == file { continue }
             let code = refusal { _ = try SealedFile.open(changed, key: key) }
             #expect(code.map { allowed.contains($0) } == true, "round \(round): \(code as Any)")
             if let code { codes.insert(code) }
