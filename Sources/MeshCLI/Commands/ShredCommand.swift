@@ -5,7 +5,7 @@ import MeshModel
 extension CommandTable {
     static let shred = Command(
         "shred",
-        summary: "destroy the mesh: every key, on the controller and on every node",
+        summary: "destroy the mesh: every key, on controller and nodes",
         explanation: """
             Overwrites and removes the key file, the controller's sealed secrets and its state,
             and takes the mesh down on every node as down does, with all keys there. There is no

@@ -11,15 +11,12 @@ extension CommandTable {
             The controller's state holds the mesh's identity, its addresses, sealed secrets and
             receipts. A key file or a passphrase locks the secrets.
 
-              backup FILE     the state and the key to it, sealed into one file. It is opened
-                              with a passphrase that is asked for, or with --key. Works while
-                              another meshproof does
-              restore FILE    makes the state anew from such a file, here or on another machine.
-                              A state that is there already is an error; with --force it is kept
-                              beside, under another name
-              rekey           makes a new key and locks the secrets with it; the old key file is
-                              overwritten and removed. With --to the state changes from a key
-                              file to a passphrase, or back
+              backup FILE   the state and the key to it, sealed into one file, which a
+                            passphrase opens, or --key. Works while another meshproof does
+              restore FILE  makes the state anew from such a file, here or elsewhere. One
+                            that is there is an error; --force keeps it beside
+              rekey         makes a new key, locks the secrets with it, and destroys the old
+                            one; --to changes from key file to passphrase, or back
 
             Whoever can open a backup has the mesh's secrets. Nodes keep their own private
             keys: no backup holds them, and a restored controller needs none of them.
@@ -59,7 +56,8 @@ extension CommandTable {
             throw CommandFailure(
                 "which file?", fix: "meshproof state \(operands[0]) FILE", code: ExitCode.usage)
         case ("rekey", _):
-            throw CommandFailure("state rekey takes no file", code: ExitCode.usage)
+            throw CommandFailure(
+                "state rekey takes no file", fix: "meshproof state rekey", code: ExitCode.usage)
         default:
             let near = NearestName.find(operands[0], among: ["backup", "restore", "rekey"])
             throw CommandFailure(
@@ -156,7 +154,8 @@ private struct StateDesk {
         case "passphrase": isPassphrase = true
         case let other?:
             throw CommandFailure(
-                "--to \(other): want key-file or passphrase", code: ExitCode.usage)
+                "--to \(other) is no kind of lock", fix: "key-file or passphrase",
+                code: ExitCode.usage)
         case nil: isPassphrase = try newFile != nil || rekey.isLockedByPassphrase()
         }
         if !isPassphrase && newFile != nil {
