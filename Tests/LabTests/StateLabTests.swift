@@ -72,7 +72,37 @@ struct StateLabTests {
         #expect(moved.status == .code(0), "\(moved.text) \(moved.errorText)")
         #expect(try run(lab, "verify", "--state", state).status == .code(0))
 
+        try changeSigningKey(lab, state)
         try shred(lab, state)
+    }
+
+    /// With a node away, which takes the new key when it is back; the receipt from before stays believed.
+    private func changeSigningKey(_ lab: LabMesh, _ state: String) throws {
+        _ = try lab.on("bee", "ip", "link", "set", "eth0", "down")
+        let away = try run(
+            lab, "state", "rekey", "--controller", "--state", state, "--timeout", "5", "--json")
+        #expect(away.status == .code(1), "\(away.text) \(away.errorText)")
+        let report = try lab.decode(ControllerKeyRun.Report.self, away)
+        #expect(report.nodes.map(\.hasKey) == [true, false])
+        _ = try lab.on("bee", "ip", "link", "set", "eth0", "up")
+        try lab.write(tail: Self.tail, port: 51840)
+        let up = try run(lab, "up", "--state", state)
+        #expect(up.status == .code(0), "\(up.text) \(up.errorText)")
+        let identity = "/var/lib/meshproof/tstate/identity.json"
+        for host in ["ant", "bee"] {
+            let text = try lab.on(host, "cat", identity).text
+            #expect(text.contains("\"controllerKey\" : \"\(report.newKey)\""), "\(text)")
+        }
+        #expect(try run(lab, "verify", "--state", state).status == .code(0))
+        let ring = "\(lab.folder)/keys"
+        let keys = try run(lab, "receipt", "key", "--all", "--state", state)
+        try Files.replace(ring, with: keys.output)
+        let log = "\(lab.folder)/log.jsonl"
+        #expect(try run(lab, "receipt", "ls", "--export", log, "--state", state).status == .code(0))
+        let check = try Child.run([
+            LabMesh.program, "receipt", "check", log, "--all", "--key", ring,
+        ])
+        #expect(check.status == .code(0), "\(check.text) \(check.errorText)")
     }
 
     private func shred(_ lab: LabMesh, _ state: String) throws {

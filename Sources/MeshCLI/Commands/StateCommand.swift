@@ -17,6 +17,10 @@ extension CommandTable {
                             that is there is an error; --force keeps it beside
               rekey         makes a new key, locks the secrets with it, and destroys the old
                             one; --to changes from key file to passphrase, or back
+              rekey --controller
+                            makes a new signing key for the controller, cross-signed with
+                            the old one, and has every node pin it; one that is away takes
+                            it with the next up
 
             Whoever can open a backup has the mesh's secrets. Nodes keep their own private
             keys: no backup holds them, and a restored controller needs none of them.
@@ -27,11 +31,10 @@ extension CommandTable {
             "meshproof state restore homelab.mpbk",
             "meshproof state rekey",
             "meshproof state rekey --to passphrase",
+            "meshproof state rekey --controller",
         ],
-        options: [
-            Option(
-                "passphrase-file", value: "FILE",
-                help: "unlock the state with the passphrase in FILE"),
+        options: Option.fleet + [
+            Option("controller", help: "rekey: change the controller's signing key instead"),
             Option(
                 "backup-passphrase-file", value: "FILE",
                 help: "backup, restore: the backup's passphrase is in FILE"),
@@ -77,12 +80,13 @@ private struct StateDesk {
 
     init(_ invocation: Invocation) throws {
         self.invocation = invocation
-        workspace = try Workspace(invocation, entersLab: false)
+        // Only the signing key is a matter of nodes, too.
+        workspace = try Workspace(invocation, entersLab: invocation.has("controller"))
         folders = Workspace.folders(mesh: mesh(workspace), invocation)
     }
 
     func backup(_ file: String) throws -> Int32 {
-        try refuse("force", "to", "new-passphrase-file", for: "backup")
+        try refuse("force", "to", "new-passphrase-file", "controller", for: "backup")
         let lock = try backupLock(isNew: true)
         let report = try StateBackup(
             folders, mesh: mesh(workspace), passphraseFile: invocation.values["passphrase-file"]
@@ -105,7 +109,7 @@ private struct StateDesk {
     }
 
     func restore(_ file: String) throws -> Int32 {
-        try refuse("to", "new-passphrase-file", "passphrase-file", for: "restore")
+        try refuse("to", "new-passphrase-file", "passphrase-file", "controller", for: "restore")
         let bytes: [UInt8]
         do { bytes = try Files.read(file, limit: 1 << 30) } catch {
             throw CommandFailure("\(error)", fix: "name the file that state backup wrote")
@@ -145,6 +149,10 @@ private struct StateDesk {
 
     func rekey() throws -> Int32 {
         try refuse("force", "key", "backup-passphrase-file", for: "rekey")
+        if invocation.has("controller") {
+            try refuse("to", "new-passphrase-file", for: "rekey --controller")
+            return try rekeyController()
+        }
         let rekey = StateRekey(
             folders, mesh: mesh(workspace), passphraseFile: invocation.values["passphrase-file"])
         let newFile = invocation.values["new-passphrase-file"]
@@ -180,6 +188,35 @@ private struct StateDesk {
         )
         for note in report.notes { output.hang("  ", note) }
         return ExitCode.fine
+    }
+
+    private func rekeyController() throws -> Int32 {
+        let progress = workspace.progress()
+        let report = try ControllerKeyRun(
+            workspace.topology, folders: folders,
+            passphraseFile: invocation.values["passphrase-file"], carrier: workspace.carrier(),
+            settings: workspace.settings, progress: progress
+        ).run()
+        progress.end()
+        let output = workspace.output
+        if workspace.asJSON {
+            try JSONOutput.print(report, command: "state rekey", to: output)
+            return report.isDone ? ExitCode.fine : ExitCode.failure
+        }
+        let having = report.nodes.filter(\.hasKey).count
+        output.line(
+            output.style.bold("The controller of mesh \(report.mesh) signs with a new key")
+                + ": \(having) of \(Human.count(report.nodes.count, "node")) have it")
+        for node in report.nodes where !node.hasKey {
+            output.hang(
+                "  \(output.style.yellow("?")) \(output.style.bold(node.node))  ",
+                "\(node.error ?? "did not answer"); it takes the key with the next up")
+        }
+        output.hang(
+            "  ",
+            "Make a backup now: nodes refuse a controller with the old key. For those who check receipts: meshproof receipt key --all."
+        )
+        return report.isDone ? ExitCode.fine : ExitCode.failure
     }
 
     /// What opens the backup, from `--key`, a passphrase's file or the terminal.

@@ -58,7 +58,9 @@ public final class ControllerState: Sendable {
         }
         try Self.translate { try MeshRegistry(store).note(controllerKey: signingKey.publicKey) }
         opened = Opened(
-            identity: MeshIdentity(mesh: mesh, meshID: meshID, controllerKey: signingKey.publicKey),
+            identity: MeshIdentity(
+                mesh: mesh, meshID: meshID, controllerKey: signingKey.publicKey,
+                successions: try Self.translate { try MeshRegistry(store).successions() }),
             signingKey: signingKey, vault: vault)
     }
 
@@ -82,7 +84,8 @@ public final class ControllerState: Sendable {
             let registry = MeshRegistry(store)
             return MeshIdentity(
                 mesh: mesh, meshID: try registry.identity() ?? "",
-                controllerKey: try registry.controllerKey() ?? .zero)
+                controllerKey: try registry.controllerKey() ?? .zero,
+                successions: try registry.successions())
         }
     }
 

@@ -46,7 +46,7 @@ extension ControllerState {
         try store.scrub()
     }
 
-    private static let signingKeyName = "controller-signing-key"
+    static let signingKeyName = "controller-signing-key"
 
     static func signingKey(
         _ store: StateStore, _ vault: Vault
