@@ -103,7 +103,7 @@ let package = Package(
         tests(
             "WireGuardTests", ["TestSupport", "WireGuard", "Netlink", "LinuxSystem", "MeshModel"]),
         tests("PacketFilterTests", ["PacketFilter", "LinuxSystem", "MeshModel"]),
-        tests("SecretsTests", ["Secrets", "LinuxSystem", "MeshModel"]),
+        tests("SecretsTests", ["TestSupport", "Secrets", "LinuxSystem", "MeshModel"]),
         tests("TopologyFileTests", ["TestSupport", "TopologyFile", "MeshModel"]),
         tests("StateStoreTests", ["TestSupport", "StateStore", "LinuxSystem", "MeshModel"]),
         tests(

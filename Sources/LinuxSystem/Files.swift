@@ -70,6 +70,17 @@ public enum Files {
         try syncFolder(of: path)
     }
 
+    /// Gives a file or folder another name on the same file system; synced when it returns.
+    ///
+    /// *Throws:* ``SystemError``; `EEXIST` where something has that name already. Against somebody who makes it in the
+    /// same moment only a lock helps: not every file system can rename without replacing.
+    public static func move(_ path: String, to new: String) throws(SystemError) {
+        if exists(new) { throw SystemError("rename", new, errno: EEXIST) }
+        try check("rename", new) { rename(path, new) }
+        try syncFolder(of: new)
+        if folder(of: path) != folder(of: new) { try syncFolder(of: path) }
+    }
+
     /// Makes a folder and its parents; those it makes get `mode`.
     public static func makeFolder(_ path: String, mode: UInt32 = 0o700) throws(SystemError) {
         if isFolder(path) { return }

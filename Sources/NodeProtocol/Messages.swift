@@ -3,7 +3,7 @@ public import MeshModel
 /// The version of the conversation; both sides say theirs first and part where they differ.
 public enum ProtocolVersion {
     /// What this program speaks.
-    public static let current = 2
+    public static let current = 3
 }
 
 /// What the controller asks of a node's agent.
@@ -34,6 +34,8 @@ public enum Request: Codable, Sendable, Equatable {
     case restartTunnel(edge: String)
     /// Makes the key for a generation, if there is none, and says its public half.
     case prepareKey(generation: Int)
+    /// Has the node pin the controller's new key, where the chain leads to it from the one that is pinned.
+    case succeed(chain: [KeySuccession])
     /// Removes everything of this mesh from the node, keys included, and says what was found and what is left;
     /// then the agent ends.
     case down
@@ -47,7 +49,7 @@ public enum Response: Codable, Sendable, Equatable {
     case observed(NodeReport)
     /// Answer to `preview`, `stage` and `commit`: the steps that are to be, or were, taken.
     case steps([PlanStep])
-    /// Answer to `confirm`, `rollback`, `nudge`, `wakeTunnels` and `restartTunnel`.
+    /// Answer to `confirm`, `rollback`, `nudge`, `wakeTunnels`, `restartTunnel` and `succeed`.
     case done
     /// Answer to `prepareKey`.
     case key(PublicKey)
@@ -110,12 +112,14 @@ public struct NodeHello: Codable, Sendable, Equatable {
     public var unconfirmed: UInt64?
     /// The revision that was last rolled back because nobody confirmed it, and when.
     public var rolledBack: RolledBack?
+    /// The controller's key that it has pinned.
+    public var controllerKey: PublicKey?
 
     /// Gathers the parts.
     public init(
         version: Int, program: String, meshID: String, node: String, keys: [Int: PublicKey],
         sshKeys: [Int: SSHNodeKeys] = [:], revision: UInt64, highestRevision: UInt64,
-        unconfirmed: UInt64?, rolledBack: RolledBack?
+        unconfirmed: UInt64?, rolledBack: RolledBack?, controllerKey: PublicKey? = nil
     ) {
         self.version = version
         self.program = program
@@ -127,6 +131,7 @@ public struct NodeHello: Codable, Sendable, Equatable {
         self.highestRevision = highestRevision
         self.unconfirmed = unconfirmed
         self.rolledBack = rolledBack
+        self.controllerKey = controllerKey
     }
 }
 

@@ -58,6 +58,12 @@ enum Envelope {
         return blob.count - overhead
     }
 
+    /// Which key wraps the data key.
+    static func keyID(of blob: [UInt8], name: String) throws(SecretsError) -> [UInt8] {
+        try inspect(blob, name)
+        return Array(blob[idStart..<wrapStart])
+    }
+
     /// Opens into `target`, of exactly ``secretCount(of:name:)`` bytes; `dataKey` is scratch of ``dataKeyCount`` bytes.
     static func open(
         _ blob: [UInt8], name: String, kek: KeyEncryptionKey,

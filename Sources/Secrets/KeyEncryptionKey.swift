@@ -37,6 +37,9 @@ public final class KeyEncryptionKey: Sendable {
         try self.init(key, origin: .given)
     }
 
+    /// The key itself, for a backup that is sealed in its turn.
+    public var material: SecretBytes { key }
+
     init(_ key: SecretBytes, origin: Origin) throws(SecretsError) {
         guard key.count == Self.width else {
             throw SecretsError(

@@ -47,15 +47,21 @@ public enum KeyFile {
         """
     }
 
-    /// Overwrites and removes the key file: what it sealed can never be opened again. True where there was one.
+    /// Overwrites and removes the key file, with what a change that was cut short left beside it: what it sealed can
+    /// never be opened again. True where there was one.
     @discardableResult
     public static func shred(_ path: String) throws(SecretsError) -> Bool {
-        do throws(SystemError) { return try Files.wipe(path) } catch {
-            throw SecretsError(error, "shred key file", hint: "remove it by hand: shred -u \(path)")
+        var found = false
+        for file in [path, KeyFileChange.next(path), KeyFileChange.old(path)] {
+            do throws(SystemError) { found = try Files.wipe(file) || found } catch {
+                throw SecretsError(
+                    error, "shred key file", hint: "remove it by hand: shred -u \(file)")
+            }
         }
+        return found
     }
 
-    private static func refuseInside(_ path: String, _ folder: String) throws(SecretsError) {
+    static func refuseInside(_ path: String, _ folder: String) throws(SecretsError) {
         let (path, folder) = (resolved(path), resolved(folder))
         guard path == folder || path.hasPrefix(folder == "/" ? "/" : folder + "/") else { return }
         throw SecretsError(

@@ -92,7 +92,7 @@ public enum Passphrase {
 
         private static let magic = Array("mppw".utf8)
         private static let format: UInt8 = 1
-        private static let count = 53
+        static let count = 53
 
         private static func malformed(_ what: String) -> SecretsError {
             SecretsError(

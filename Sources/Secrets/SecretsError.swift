@@ -26,6 +26,8 @@ public struct SecretsError: Error, Sendable, Equatable, CustomStringConvertible 
         case wrongPassphrase
         /// A sealed secret that was changed, cut, or put under another name.
         case tampered
+        /// A file that was cut or changed on its way, by whatever it was.
+        case damaged
         /// A format of a newer version.
         case format
         /// Limits for Argon2id that are too weak, or that would exhaust this machine.

@@ -13,6 +13,18 @@ public struct Vault: Sendable {
         kek = key
     }
 
+    /// Whether bytes begin as a sealed secret does.
+    public static func isSealed(_ bytes: some Collection<UInt8>) -> Bool {
+        bytes.starts(with: Envelope.magic)
+    }
+
+    /// The ``KeyEncryptionKey/id`` of the key that opens a sealed secret.
+    ///
+    /// *Throws:* ``SecretsError`` `format` and `malformed` where it is none of ours.
+    public static func keyID(of sealed: [UInt8], name: String) throws(SecretsError) -> [UInt8] {
+        try Envelope.keyID(of: sealed, name: name)
+    }
+
     /// Seals one secret under a name.
     public func seal(_ secret: some SecretMaterial, name: String) throws(SecretsError) -> [UInt8] {
         try seal(secret, name: name, random: SecretBytes(random: Self.randomCount))

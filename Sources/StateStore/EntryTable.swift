@@ -67,6 +67,10 @@ struct EntryTable: ~Copyable {
         }
     }
 
+    borrowing func scrub() throws(StoreError) {
+        _ = try database.integer("PRAGMA wal_checkpoint(TRUNCATE)")
+    }
+
     borrowing func damage() throws(StoreError) -> [String] {
         try database.texts("PRAGMA integrity_check(20)").filter { $0 != "ok" }
     }

@@ -33,6 +33,26 @@ public struct MeshRegistry: Sendable {
         try store.update(Self.controllerKeyKey) { _ in Array(key.description.utf8) }
     }
 
+    /// The changes of the controller's key, oldest first: a node that was away follows them.
+    public func successions() throws(StoreError) -> [KeySuccession] {
+        var found: [KeySuccession] = []
+        for entry in try store.list(Self.successionPrefix) {
+            found.append(try Record.decode(KeySuccession.self, entry.value, key: entry.key))
+        }
+        return found.sorted { $0.sequence < $1.sequence }
+    }
+
+    /// The changes to a store that another controller key takes, for the commit that replaces the private one.
+    public func changes(for succession: KeySuccession) throws(StoreError) -> [StoreChange] {
+        [
+            StoreChange(
+                Self.successionPrefix + "\(succession.sequence)",
+                .put(try Record.encode(succession)), expecting: .absent),
+            StoreChange(Self.controllerKeyKey, .put(Array(succession.newKey.description.utf8))),
+        ]
+    }
+
+    private static let successionPrefix = "mesh/controller-succession/"
     private static let key = "mesh/identity"
     private static let controllerKeyKey = "mesh/controller-key"
 }

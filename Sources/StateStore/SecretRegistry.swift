@@ -37,6 +37,11 @@ public struct SecretRegistry: Sendable {
         if !changes.isEmpty { try store.commit(changes) }
     }
 
+    /// The change that puts a sealed secret in the place of another, for a commit with more in it.
+    public func change(_ name: String, to sealed: [UInt8]) throws(StoreError) -> StoreChange {
+        StoreChange(try Self.key(name), .put(sealed))
+    }
+
     /// Forgets a secret; one that is not known is fine.
     public func remove(_ name: String) throws(StoreError) {
         try store.delete(try Self.key(name))

@@ -28,11 +28,12 @@ public final class StateStore: KeyValueStore {
         let database = try Database(path: StateFiles.database(folder))
         let version = try Schema.version(of: database)
         // WAL lets plan and status read while up writes; FULL syncs it at each commit, so that a step's journal is on
-        // the disk before the step is taken. The limit gives back what one large commit made the log grow by.
+        // the disk before the step is taken. The limit gives back what one large commit made the log grow by. What is
+        // deleted is overwritten: a sealed secret's old form must not outlive it in the file's free pages.
         try database.execute(
             """
             PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-            PRAGMA journal_size_limit = 16777216;
+            PRAGMA journal_size_limit = 16777216; PRAGMA secure_delete = ON;
             """, "open")
         try Schema.migrate(database, from: version)
         return StateStore(folder: folder, entries: try EntryTable.over(database), lock: lock)
@@ -77,6 +78,17 @@ public final class StateStore: KeyValueStore {
         try KeyRules.check(changes)
         return try entries.withLock { (table) throws(StoreError) in try table.commit(changes) }
     }
+
+    /// Brings all commits into the one file and empties the log beside it, in which old values would linger.
+    ///
+    /// A reader that looks at an old value in this moment keeps the log from being emptied; the next call does it.
+    /// *Source:* `PRAGMA wal_checkpoint(TRUNCATE)`.
+    public func scrub() throws(StoreError) {
+        try entries.withLock { (table) throws(StoreError) in try table.scrub() }
+    }
+
+    /// The names of the files in the folder, those that SQLite makes among them.
+    public static let fileNames = ["state.db", "state.db-wal", "state.db-shm", "lock"]
 
     /// What is wrong with the file, a line each; empty where nothing is. *Source:* `PRAGMA integrity_check`.
     public func damage() throws(StoreError) -> [String] {

@@ -41,7 +41,7 @@ struct HelpTests {
     @Test(
         "bash completes commands, options, words and nothing where a number is wanted",
         arguments: [
-            (["st"], "status"), (["--lab", "pl"], "plan"),
+            (["st"], "state status"), (["--lab", "pl"], "plan"),
             (["up", "--pa"], "--parallel --passphrase-file"),
             (["-t", "plan", "up", "--win"], "--window"), (["lab", "e"], "exec"),
             (["help", "do"], "down"), (["up", "--timeout", ""], ""), (["completion", "b"], "bash"),

@@ -27,6 +27,7 @@ extension FakeMachine {
                 return .done
             case .wakeTunnels, .restartTunnel: return .done
             case .prepareKey: return .key(state.key)
+            case .succeed(let chain): return Self.succeed(chain, &state, identity)
             case .down: return .removed(Self.clear(&state))
             }
         }
@@ -55,7 +56,18 @@ extension FakeMachine {
             node: identity.node, keys: [0: state.key],
             sshKeys: [0: SSHNodeKeys(client: state.key, host: state.key)], revision: state.revision,
             highestRevision: state.highest, unconfirmed: state.committed?.document.revision,
-            rolledBack: state.rolledBack)
+            rolledBack: state.rolledBack, controllerKey: PublicKey(identity.controllerKey))
+    }
+
+    private static func succeed(
+        _ chain: [KeySuccession], _ state: inout State, _ identity: Enrolled
+    ) -> Response {
+        guard let pinned = PublicKey(identity.controllerKey),
+            let links = try? KeySuccession.follow(
+                chain, from: pinned, after: 0, meshID: identity.meshID)
+        else { return .refused(ProtocolError(.otherController, "not from our key")) }
+        if let last = links.last { state.identity?.controllerKey = last.newKey.description }
+        return .done
     }
 
     private static func report(_ state: State, _ identity: Enrolled) -> NodeReport {

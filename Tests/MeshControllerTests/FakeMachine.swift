@@ -56,7 +56,7 @@ final class FakeMachine: Sendable {
     struct Enrolled: Sendable, Equatable {
         let meshID: String
         let node: String
-        let controllerKey: String
+        var controllerKey: String
     }
 
     /// A document that waits for its confirmation over another connection.

@@ -159,8 +159,9 @@ final class TestWorld {
         }
         keys = NodeKeys(folders, storage)
         core = AgentCore(
-            identity: identity, folders: folders, storage: storage, kernel: kernel, keys: keys,
-            program: "test", bootID: bootID, log: NodeLog(.none))
+            identity: try NodeIdentity.read(folders, storage) ?? identity, folders: folders,
+            storage: storage, kernel: kernel, keys: keys, program: "test", bootID: bootID,
+            log: NodeLog(.none))
         try core.start(at: now)
     }
 

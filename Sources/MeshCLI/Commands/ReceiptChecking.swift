@@ -37,28 +37,28 @@ struct ReceiptChecking {
         let files = wanted.filter { !Self.isNumber($0) }
         let needsState = !invocation.has("key") || files.count < wanted.count || wanted.isEmpty
         let desk = needsState ? try ReceiptDesk(invocation, now: now) : nil
-        let key = try publicKey(desk)
-        let sources = try self.sources(wanted, desk, key)
+        let keys = try publicKeys(desk)
+        let sources = try self.sources(wanted, desk, keys)
         var end: (sequence: Int, digest: String)?
         if wanted.isEmpty { end = try desk?.state.lastReceipt() }
-        let chain = ReceiptChain(sources, key: key, now: now, isWhole: isWhole, end: end)
+        let chain = ReceiptChain(sources, keys: keys, now: now, isWhole: isWhole, end: end)
         var problems = try foreign(chain, desk)
         if !files.isEmpty, let file = invocation.values["topology"] {
             problems += try otherTopology(chain, file)
         }
-        return try report(chain.adding(problems), key)
+        return try report(chain.adding(problems), keys.newest)
     }
 
     private static func isNumber(_ operand: String) -> Bool {
         operand == "latest" || Int(operand) != nil
     }
 
-    private func publicKey(_ desk: ReceiptDesk?) throws -> PublicKey {
+    private func publicKeys(_ desk: ReceiptDesk?) throws -> ReceiptKeys {
         guard let text = invocation.values["key"] else {
             guard let desk else { throw CommandFailure("which key?", code: ExitCode.usage) }
-            return try desk.key()
+            return try desk.keys()
         }
-        if let key = ReceiptKey.parse(text) { return key }
+        if let key = ReceiptKey.parse(text) { return ReceiptKeys(key) }
         let wanted = "44 characters of base64, or PEM, as `meshproof receipt key` prints them"
         let bytes: [UInt8]
         do { bytes = try Files.read(text, limit: 1 << 16) } catch {
@@ -66,18 +66,19 @@ struct ReceiptChecking {
                 "--key: \(error)", fix: "give \(wanted), or a file that holds them",
                 code: ExitCode.usage)
         }
-        guard let key = ReceiptKey.parse(String(decoding: bytes, as: UTF8.self)) else {
+        guard let keys = ReceiptKeys.parse(String(decoding: bytes, as: UTF8.self)) else {
             throw CommandFailure(
-                "--key: \(text) holds no public key", fix: "it has to hold \(wanted)",
+                "--key: \(text) holds no public key, or a chain of keys that does not hold",
+                fix: "it has to hold \(wanted)",
                 code: ExitCode.usage)
         }
-        return key
+        return keys
     }
 
     /// The envelopes. Files of one receipt each are put in the order of their numbers: in which order a shell names
     /// files says nothing. Lines of a file stay in theirs.
     private func sources(
-        _ wanted: [String], _ desk: ReceiptDesk?, _ key: PublicKey
+        _ wanted: [String], _ desk: ReceiptDesk?, _ keys: ReceiptKeys
     ) throws -> [ReceiptSource] {
         var sources: [ReceiptSource] = []
         var areSingle = true
@@ -103,7 +104,7 @@ struct ReceiptChecking {
                 sources.append(ReceiptSource(name: "receipt \(number)", bytes: bytes))
             }
         }
-        return areSingle ? ReceiptChain.inOrder(sources, key: key) : sources
+        return areSingle ? ReceiptChain.inOrder(sources, keys: keys) : sources
     }
 
     /// Receipts that are signed with our key and are not those of our log.
@@ -113,7 +114,7 @@ struct ReceiptChecking {
         return try chain.checks.compactMap { check in
             guard let receipt = check.receipt else { return nil }
             let kept = try desk.state.receiptEnvelope(receipt.sequence).flatMap {
-                ReceiptVerifier.check($0, source: "log", key: try desk.key(), now: now).receipt
+                ReceiptVerifier.check($0, source: "log", keys: try desk.keys(), now: now).receipt
             }
             if kept?.digest == receipt.digest { return nil }
             return ReceiptProblem(

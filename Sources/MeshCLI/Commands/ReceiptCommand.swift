@@ -32,7 +32,9 @@ extension CommandTable {
         ],
         options: [
             Option("key", value: "KEY", help: "check: the public key, or a file that holds it"),
-            Option("all", help: "check: the whole log, from receipt 1 on, without a gap"),
+            Option(
+                "all",
+                help: "check: the whole log, from receipt 1 on; key: former keys too, cross-signed"),
             Option(
                 "at", value: "TIME",
                 help: "check: as of 2026-03-04T12:00:00Z, not of now"),
@@ -113,6 +115,23 @@ extension CommandTable {
 
     private static func showKey(_ desk: ReceiptDesk, _ invocation: Invocation) throws -> Int32 {
         let key = try desk.key()
+        if invocation.has("all") {
+            if invocation.has("pem") {
+                throw CommandFailure(
+                    "--all and --pem exclude each other", fix: "leave --pem out",
+                    code: ExitCode.usage)
+            }
+            let keys = try desk.keys()
+            if desk.asJSON {
+                try JSONOutput.print(
+                    KeyList(
+                        keys: keys.spans.map(\.key.description), successions: keys.successions),
+                    command: "receipt key", to: desk.output)
+            } else {
+                desk.output.write(keys.text)
+            }
+            return ExitCode.fine
+        }
         if desk.asJSON {
             let both = ["key": key.description, "keyid": ReceiptEnvelope.keyID(of: key)]
             try JSONOutput.print(both, command: "receipt key", to: desk.output)
@@ -123,6 +142,12 @@ extension CommandTable {
         }
         return ExitCode.fine
     }
+}
+
+/// What `receipt key --all --json` prints.
+private struct KeyList: Encodable {
+    let keys: [String]
+    let successions: [KeySuccession]
 }
 
 /// The log of receipts as a command reads it. Opens no secret.
@@ -147,6 +172,12 @@ struct ReceiptDesk {
                 "this controller has no key yet", fix: "meshproof up, which makes one")
         }
         return key
+    }
+
+    /// All keys that the controller has signed receipts with.
+    func keys() throws -> ReceiptKeys {
+        guard let keys = try state.receiptKeys() else { return ReceiptKeys(try key()) }
+        return keys
     }
 
     /// The number that an operand means.
@@ -182,7 +213,7 @@ struct ReceiptDesk {
     /// What is to be said of a receipt that the log counts.
     func check(_ number: Int) throws -> ReceiptCheck {
         ReceiptVerifier.check(
-            try state.receiptEnvelope(number) ?? [], source: "receipt \(number)", key: try key(),
+            try state.receiptEnvelope(number) ?? [], source: "receipt \(number)", keys: try keys(),
             now: now)
     }
 }

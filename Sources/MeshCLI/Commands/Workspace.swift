@@ -63,10 +63,14 @@ struct Workspace {
         }
     }
 
-    /// Where the state of a mesh is: the lab's own, where `--lab` asks for it.
+    /// Where the state of a mesh is: the lab's own, where `--lab` asks for it. With `--state` a rehearsal's key file
+    /// lies beside that folder, and never where the real mesh's is.
     static func folders(mesh: String, _ invocation: Invocation) -> StateFolders {
         guard invocation.has("lab") else {
             return StateFolders.standard(mesh: mesh, state: invocation.values["state"])
+        }
+        if let state = invocation.values["state"] {
+            return StateFolders(state: state, keyFile: "\(state).kek")
         }
         let names = LabNames(mesh: mesh)
         return StateFolders(state: names.state, keyFile: "\(names.root)/controller.kek")

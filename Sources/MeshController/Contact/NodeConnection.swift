@@ -97,6 +97,16 @@ public final class NodeConnection: Sendable {
         try done(.restartTunnel(edge: edge), "restart tunnel")
     }
 
+    /// Has the node pin the controller's key of now, where it has pinned an older one; true where it had.
+    @discardableResult
+    public func handOver(_ identity: MeshIdentity) throws(ControllerError) -> Bool {
+        guard let pinned = hello.controllerKey, pinned != identity.controllerKey,
+            !identity.successions.isEmpty
+        else { return false }
+        try done(.succeed(chain: identity.successions), "succeed")
+        return true
+    }
+
     /// Removes everything of the mesh from the node.
     public func down() throws(ControllerError) -> RemovalReport {
         let answer = try ask(.down)

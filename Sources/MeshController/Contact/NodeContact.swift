@@ -10,12 +10,23 @@ public struct MeshIdentity: Sendable, Equatable {
     public var meshID: String
     /// The controller's public signing key, which nodes pin.
     public var controllerKey: PublicKey
+    /// How it came from the first one, oldest first, for nodes that have pinned an older one.
+    public var successions: [KeySuccession]
 
     /// Gathers the parts.
-    public init(mesh: String, meshID: String, controllerKey: PublicKey) {
+    public init(
+        mesh: String, meshID: String, controllerKey: PublicKey, successions: [KeySuccession] = []
+    ) {
         self.mesh = mesh
         self.meshID = meshID
         self.controllerKey = controllerKey
+        self.successions = successions
+    }
+
+    /// What the node's program is told beside the key, where the key was ever changed.
+    var successionArguments: [String] {
+        guard !successions.isEmpty, let bytes = try? Wire.encode(successions) else { return [] }
+        return ["--succession", Base64.encode(bytes)]
     }
 }
 
@@ -103,11 +114,12 @@ package final class NodeContact: Sendable {
 
     /// Makes the node's keys, pins the controller's key and starts the agent.
     func enroll(_ identity: MeshIdentity) throws(ControllerError) -> Enrollment {
-        let command = [
+        let words = [
             NodeProgram.installedPath, "node", "enroll", "--mesh", identity.mesh, "--mesh-id",
             identity.meshID,
             "--node", node.name, "--controller-key", identity.controllerKey.description,
-        ].joined(separator: " ")
+        ]
+        let command = (words + identity.successionArguments).joined(separator: " ")
         let result = try session.run(command, timeout: max(timeout, 30))
         guard result.status.isSuccess else {
             throw ControllerError(

@@ -1,6 +1,6 @@
 public import MeshModel
 import NodeProtocol
-import Secrets
+package import Secrets
 
 /// A receipt whose signature holds.
 public struct Receipt: Sendable, Equatable {
@@ -28,7 +28,7 @@ public struct Receipt: Sendable, Equatable {
     ///
     /// *Throws:* ``ControllerError`` `usage` where the report is about nothing, names an edge twice, or has other digests
     /// of facts than `facts` do; those are mistakes of the caller.
-    static func make(
+    package static func make(
         _ report: VerifyReport, facts: [String: [UInt8]], sequence: Int, previous: String?,
         lifetime: Double, now: Double, key: SigningKey
     ) throws(ControllerError) -> IssuedReceipt {

@@ -60,8 +60,16 @@ public struct ReceiptChain: Sendable, Equatable {
         _ sources: [ReceiptSource], key: PublicKey, now: Double, isWhole: Bool,
         end: (sequence: Int, digest: String)? = nil
     ) {
+        self.init(sources, keys: ReceiptKeys(key), now: now, isWhole: isWhole, end: end)
+    }
+
+    /// The same, where the controller has changed its key.
+    public init(
+        _ sources: [ReceiptSource], keys: ReceiptKeys, now: Double, isWhole: Bool,
+        end: (sequence: Int, digest: String)? = nil
+    ) {
         let all = sources.map {
-            ReceiptVerifier.check($0.bytes, source: $0.name, key: key, now: now)
+            ReceiptVerifier.check($0.bytes, source: $0.name, keys: keys, now: now)
         }
         let highest = all.compactMap { $0.receipt?.sequence }.max()
         checks = all.map { check in
@@ -82,9 +90,11 @@ public struct ReceiptChain: Sendable, Equatable {
     }
 
     /// Envelopes in the order of their numbers; those that cannot be read come last.
-    public static func inOrder(_ sources: [ReceiptSource], key: PublicKey) -> [ReceiptSource] {
+    public static func inOrder(
+        _ sources: [ReceiptSource], keys: ReceiptKeys
+    ) -> [ReceiptSource] {
         let numbers = sources.map {
-            ReceiptVerifier.check($0.bytes, source: $0.name, key: key, now: 0).receipt?.sequence
+            ReceiptVerifier.check($0.bytes, source: $0.name, keys: keys, now: 0).receipt?.sequence
                 ?? Int.max
         }
         return zip(sources, numbers).enumerated()

@@ -23,9 +23,23 @@ public enum ReceiptVerifier {
     public static func check(
         _ bytes: [UInt8], source: String, key: PublicKey, now: Double
     ) -> ReceiptCheck {
+        check(bytes, source: source, keys: ReceiptKeys(key), now: now)
+    }
+
+    /// The same, where the controller has changed its key: each key is believed for its own numbers.
+    public static func check(
+        _ bytes: [UInt8], source: String, keys: ReceiptKeys, now: Double
+    ) -> ReceiptCheck {
         do throws(ReceiptProblem) {
-            let payload = try signedPayload(bytes, source, key)
+            let (payload, key) = try signedPayload(bytes, source, keys)
             let (receipt, statement) = try read(payload, source)
+            let spans = keys.spans.filter { $0.key == key }
+            if !spans.contains(where: { $0.numbers.contains(receipt.sequence) }) {
+                throw ReceiptProblem(
+                    .otherKey, source,
+                    "receipt \(receipt.sequence) is signed by a key that was not in use at that number",
+                    fix: "do not believe it; find out who holds the controller's former key")
+            }
             return ReceiptCheck(
                 source: source, receipt: receipt,
                 problems: contradictions(receipt, statement, source, key)
@@ -38,8 +52,8 @@ public enum ReceiptVerifier {
     // MARK: The signature
 
     private static func signedPayload(
-        _ bytes: [UInt8], _ source: String, _ key: PublicKey
-    ) throws(ReceiptProblem) -> [UInt8] {
+        _ bytes: [UInt8], _ source: String, _ keys: ReceiptKeys
+    ) throws(ReceiptProblem) -> ([UInt8], PublicKey) {
         let again = "get it again from where it was made: meshproof receipt show NUMBER --json"
         let envelope: ReceiptEnvelope
         do { envelope = try Wire.decode(ReceiptEnvelope.self, from: bytes) } catch {
@@ -62,12 +76,14 @@ public enum ReceiptVerifier {
         }
         let signed = ReceiptEnvelope.signedBytes(type: envelope.payloadType, payload: payload)
         let signatures = envelope.signatures.prefix(mostSignatures)
-        let holds = signatures.contains { signature in
-            Base64.decode(signature.sig).map { Signatures.verify($0, of: signed, by: key) } ?? false
+        let decoded = signatures.compactMap { Base64.decode($0.sig) }
+        for span in keys.spans
+        where decoded.contains(where: { Signatures.verify($0, of: signed, by: span.key) }) {
+            return (payload, span.key)
         }
-        if holds { return payload }
-        let ours = ReceiptEnvelope.keyID(of: key)
-        if signatures.contains(where: { $0.keyid == ours }) {
+        let all = Set(keys.spans.map { ReceiptEnvelope.keyID(of: $0.key) })
+        let ours = ReceiptEnvelope.keyID(of: keys.newest)
+        if signatures.contains(where: { $0.keyid.map(all.contains) ?? false }) {
             throw ReceiptProblem(
                 .badSignature, source, "was changed after it was signed",
                 fix: "do not believe it; \(again)")

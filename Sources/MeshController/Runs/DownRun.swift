@@ -146,11 +146,12 @@ public struct DownRun: Sendable {
         if contact.probe.digest == nil { return RemovalReport(removed: [], left: []) }
         // Only what this controller set up, as this node: the program there checks it.
         let identity = state.identity
-        let command = [
+        let words = [
             NodeProgram.installedPath, "node", "leave", "--json", "--mesh", mesh, "--mesh-id",
             identity.meshID, "--node", contact.node.name, "--controller-key",
             identity.controllerKey.description,
-        ].joined(separator: " ")
+        ]
+        let command = (words + identity.successionArguments).joined(separator: " ")
         let result = try contact.session.run(command, timeout: max(settings.timeout, 30))
         // With something left the program says so by its status, too; the report tells what.
         if let report = try? Wire.decode(

@@ -143,6 +143,9 @@ public struct UpRun: Sendable {
             try enroll(contact, identity: identity, into: &bootstrap)
             connection = try contact.agent(meshID: identity.meshID, mesh: identity.mesh)
         }
+        if try connection.handOver(identity) {
+            progress.working(node.name, "took the controller's new key")
+        }
         progress.working(node.name, "looking")
         return Member(contact: contact, report: try connection.observe(), bootstrap: bootstrap)
     }

@@ -18,6 +18,8 @@ public final class ControllerState: Sendable {
     private let mesh: String
     let store: StateStore?
     let opened: Opened?
+    /// Who the mesh was, where the state is only being taken apart.
+    private let dismantled: MeshIdentity?
 
     /// What only a writer has.
     struct Opened: Sendable {
@@ -38,6 +40,7 @@ public final class ControllerState: Sendable {
                 try StateStore.openForReading(folder: folders.state)
             }
             opened = nil
+            dismantled = nil
             notice = nil
             return
         }
@@ -48,21 +51,49 @@ public final class ControllerState: Sendable {
         let unlocked = try Self.unlock(store, folders, passphraseFile: passphraseFile)
         let vault = Vault(key: unlocked.key)
         notice = unlocked.notice
+        dismantled = nil
         let signingKey = try Self.signingKey(store, vault)
         let meshID = try Self.translate {
             try MeshRegistry(store).settleIdentity(Self.newMeshID())
         }
         try Self.translate { try MeshRegistry(store).note(controllerKey: signingKey.publicKey) }
         opened = Opened(
-            identity: MeshIdentity(mesh: mesh, meshID: meshID, controllerKey: signingKey.publicKey),
+            identity: MeshIdentity(
+                mesh: mesh, meshID: meshID, controllerKey: signingKey.publicKey,
+                successions: try Self.translate { try MeshRegistry(store).successions() }),
             signingKey: signingKey, vault: vault)
+    }
+
+    /// Opens the state to take it apart: no secret is opened, none is made, and none is needed.
+    ///
+    /// *Throws:* ``ControllerError`` `busy` as above; `state` where there is none.
+    init(dismantling folders: StateFolders, mesh: String) throws(ControllerError) {
+        self.mesh = mesh
+        let store = try Self.translate {
+            guard try StateStore.openForReading(folder: folders.state) != nil else {
+                throw ControllerError(
+                    .state, "there is no state of mesh \(mesh) in \(folders.state)",
+                    hint: "name its folder with --state")
+            }
+            return try StateStore.openForWriting(folder: folders.state)
+        }
+        self.store = store
+        opened = nil
+        notice = nil
+        dismantled = try Self.translate {
+            let registry = MeshRegistry(store)
+            return MeshIdentity(
+                mesh: mesh, meshID: try registry.identity() ?? "",
+                controllerKey: try registry.controllerKey() ?? .zero,
+                successions: try registry.successions())
+        }
     }
 
     // MARK: Identity
 
     /// The mesh's identity. Only where the state is open for writing.
     public var identity: MeshIdentity {
-        opened?.identity ?? MeshIdentity(mesh: mesh, meshID: "", controllerKey: .zero)
+        opened?.identity ?? dismantled ?? MeshIdentity(mesh: mesh, meshID: "", controllerKey: .zero)
     }
 
     /// The mesh's identity number, or nil before the first `up`.
@@ -92,7 +123,7 @@ public final class ControllerState: Sendable {
     }
 
     func storeForWriting() throws(ControllerError) -> StateStore {
-        guard let store, opened != nil else {
+        guard let store, opened != nil || dismantled != nil else {
             throw ControllerError(.state, "the state is open for reading only")
         }
         return store

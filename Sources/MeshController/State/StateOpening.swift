@@ -4,38 +4,49 @@ import StateStore
 
 extension ControllerState {
     /// Finds the key that opens the secrets: the passphrase's where one was set, else the key file's, made if nothing is
-    /// sealed yet.
+    /// sealed yet. A change of that key that was cut short is brought to its end first.
     static func unlock(
         _ store: StateStore, _ folders: StateFolders, passphraseFile: String?
     ) throws(ControllerError) -> (key: KeyEncryptionKey, notice: String?) {
         try translate {
-            let record = try store.get(passphraseKey)?.value
-            let hasSecrets = try !SecretRegistry(store).all().isEmpty
-            if let record {
-                let parameters = try Passphrase.Parameters(encoded: record)
-                return (
-                    try Passphrase.open(try PassphraseInput.read(passphraseFile), parameters), nil
-                )
+            let lock = try StateLock.brief(store)
+            if let parameters = lock.passphrase {
+                let key = try Passphrase.open(try PassphraseInput.read(passphraseFile), parameters)
+                try settle(store, folders, lock) { _ in }
+                return (key, nil)
             }
-            if passphraseFile != nil && hasSecrets {
+            if passphraseFile != nil && lock.keyID != nil {
                 throw ControllerError(
                     .usage,
                     "the controller's state is locked by \(folders.keyFile), not a passphrase",
                     hint: "leave --passphrase-file out")
             }
+            try settle(store, folders, lock) { _ in }
             if passphraseFile != nil {
                 let made = try Passphrase.create(try PassphraseInput.read(passphraseFile))
-                try store.put(passphraseKey, made.parameters.encoded, expecting: .absent)
+                try store.put(StateLock.passphraseKey, made.parameters.encoded, expecting: .absent)
                 return (made.key, nil)
             }
             let file = try KeyFile.open(
-                folders.keyFile, stateFolder: folders.state, mayCreate: !hasSecrets)
+                folders.keyFile, stateFolder: folders.state, mayCreate: lock.keyID == nil)
             return (file.key, file.isNew ? KeyFile.backupNotice(folders.keyFile) : nil)
         }
     }
 
-    private static let passphraseKey = "kek/passphrase"
-    private static let signingKeyName = "controller-signing-key"
+    /// Makes the key file what the state wants, and forgets the old key once it is gone.
+    static func settle(
+        _ store: StateStore, _ folders: StateFolders, _ lock: StateLock,
+        after: (KeyFileChange.Move) throws(SecretsError) -> Void
+    ) throws {
+        try KeyFileChange.settle(
+            folders.keyFile, wanted: lock.passphrase == nil ? lock.keyID : nil,
+            retired: lock.retired, after: after)
+        guard lock.retired != nil else { return }
+        try store.delete(StateLock.retiredKey)
+        try store.scrub()
+    }
+
+    static let signingKeyName = "controller-signing-key"
 
     static func signingKey(
         _ store: StateStore, _ vault: Vault

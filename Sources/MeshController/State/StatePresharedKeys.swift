@@ -74,4 +74,9 @@ extension ControllerState {
     private func sealName(_ pair: Peering, _ id: PresharedKeyID) -> String {
         "psk/\(generation)/\(pair.a)/\(pair.b)/\(id.rawValue)"
     }
+
+    /// The same, from the store's key and the id before the sealed key.
+    static func sealName(presharedKey key: String, id: [UInt8]) -> String {
+        "\(key)/\(Base64.hex(id))"
+    }
 }

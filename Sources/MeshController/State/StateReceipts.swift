@@ -9,6 +9,20 @@ extension ControllerState {
             ?? (try? store.flatMap { try MeshRegistry($0).controllerKey() })
     }
 
+    /// All keys that receipts were signed with, also where the state is only read; nil before the first `up`.
+    ///
+    /// *Throws:* ``ControllerError`` `state` for a chain that does not hold.
+    public func receiptKeys() throws(ControllerError) -> ReceiptKeys? {
+        guard let key = knownControllerKey, let store else { return nil }
+        let chain = try Self.translate { try MeshRegistry(store).successions() }
+        guard let keys = ReceiptKeys(chain.first?.oldKey ?? key, chain), keys.newest == key else {
+            throw ControllerError(
+                .state, "the chain of the controller's keys in the state does not hold",
+                hint: "restore the state from a backup, and find out who changed it")
+        }
+        return keys
+    }
+
     /// Signs a report and adds it to the log of receipts, in one commit.
     ///
     /// - Parameters:

@@ -51,6 +51,9 @@ extension AgentCore {
         case .prepareKey(let generation):
             return .key(
                 try asking { () throws(NodeError) in try keys.prepare(generation) })
+        case .succeed(let chain):
+            try succeed(chain)
+            return .done
         case .down: return .removed(takeDown(at: now))
         }
     }

@@ -19,13 +19,13 @@ package final class AgentCore {
     /// How many peers one nudge reaches.
     package static let nudgeLimit = 2_000
 
-    let identity: NodeIdentity
+    private(set) var identity: NodeIdentity
     let folders: NodeFolders
     let storage: any NodeStorage
     let kernel: any NodeKernel
     let keys: NodeKeys
     let store: DocumentStore
-    let check: DocumentCheck
+    private(set) var check: DocumentCheck
     let program: String
     let bootID: String
     let log: NodeLog
@@ -314,7 +314,8 @@ package final class AgentCore {
             node: identity.node, keys: try keys.publicKeys(), sshKeys: try keys.sshPublicKeys(),
             revision: store.current?.document.revision ?? 0,
             highestRevision: store.highestRevision,
-            unconfirmed: store.unconfirmed?.taken.document.revision, rolledBack: store.rolledBack)
+            unconfirmed: store.unconfirmed?.taken.document.revision, rolledBack: store.rolledBack,
+            controllerKey: identity.controllerKey)
     }
 
     func report(at now: Moment) throws(NodeError) -> NodeReport {
@@ -328,6 +329,17 @@ package final class AgentCore {
             hello: try hello(), observed: observed,
             document: (store.unconfirmed?.taken ?? store.current)?.document, drift: drift,
             repairs: repairs)
+    }
+
+    /// Pins the controller's new key: on disk first, in one replacement, so that a crash leaves the one or the other.
+    func succeed(_ chain: [KeySuccession]) throws(ProtocolError) {
+        let next: NodeIdentity
+        do { next = try identity.succeeding(chain) } catch { throw error.protocolError }
+        if next == identity { return }
+        do { try next.write(folders, storage) } catch { throw error.refusal }
+        identity = next
+        check = DocumentCheck(next)
+        log.notice("the controller has a new key, number \(next.keySequence ?? 0)")
     }
 
     func end() { isEnding = true }

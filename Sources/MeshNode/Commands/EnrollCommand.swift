@@ -1,6 +1,7 @@
 import LinuxSystem
 import MeshModel
 import NodeProtocol
+import Secrets
 
 /// `node enroll`: pins the controller's key, makes the node's first key, and has the agent run.
 ///
@@ -8,11 +9,12 @@ import NodeProtocol
 enum EnrollCommand {
     static func run(_ arguments: [String]) throws(NodeError) -> Int32 {
         let options = try NodeArguments(
-            arguments, options: ["--mesh", "--mesh-id", "--node", "--controller-key"])
+            arguments,
+            options: ["--mesh", "--mesh-id", "--node", "--controller-key", "--succession"])
         let folders = try options.folders()
         let wanted = try identity(options, mesh: folders.mesh)
         let storage = FileStorage()
-        try enroll(wanted, folders, storage)
+        try enroll(wanted, try options.succession(), folders, storage)
         let keys = NodeKeys(folders, storage)
         _ = try keys.prepare(0)
         let starter = AgentStarter(folders: folders, program: try NodeCommands.programPath())
@@ -47,10 +49,15 @@ enum EnrollCommand {
 
     /// Pins `wanted`, or makes sure that it is what is pinned.
     private static func enroll(
-        _ wanted: NodeIdentity, _ folders: NodeFolders, _ storage: any NodeStorage
+        _ wanted: NodeIdentity, _ chain: [KeySuccession], _ folders: NodeFolders,
+        _ storage: any NodeStorage
     ) throws(NodeError) {
         if let pinned = try NodeIdentity.read(folders, storage) {
-            guard pinned != wanted else { return }
+            if pinned.isSame(as: wanted) { return }
+            // The controller has changed its key while this node was away.
+            if let next = try? pinned.succeeding(chain), next.isSame(as: wanted) {
+                return try next.write(folders, storage)
+            }
             let what =
                 pinned.controllerKey != wanted.controllerKey
                 ? "by another controller" : "as \(pinned.node) of another mesh or by another name"

@@ -1,6 +1,7 @@
 import LinuxSystem
 import MeshModel
 import NodeProtocol
+import Secrets
 import PacketFilter
 
 /// `node leave`: what `down` does, without a controller and, if need be, without an agent.
@@ -10,7 +11,8 @@ import PacketFilter
 enum LeaveCommand {
     static func run(_ arguments: [String]) throws(NodeError) -> Int32 {
         let options = try NodeArguments(
-            arguments, options: ["--mesh", "--mesh-id", "--node", "--controller-key"],
+            arguments,
+            options: ["--mesh", "--mesh-id", "--node", "--controller-key", "--succession"],
             flags: ["--json"])
         let folders = try options.folders()
         let storage = FileStorage()
@@ -72,7 +74,9 @@ enum LeaveCommand {
     ) throws(NodeError) {
         guard let pinned else { return }
         let wrong: String
-        if options.claims("--controller-key", otherThan: pinned.controllerKey.description) {
+        let chain = try options.succession()
+        let known = chain.isEmpty ? pinned : (try? pinned.succeeding(chain)) ?? pinned
+        if options.claims("--controller-key", otherThan: known.controllerKey.description) {
             wrong = "another controller has set it up"
         } else if options.claims("--mesh-id", otherThan: pinned.meshID) {
             wrong = "it belongs to another mesh of that name"

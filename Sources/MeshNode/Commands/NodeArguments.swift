@@ -1,3 +1,6 @@
+import MeshModel
+import NodeProtocol
+
 /// The arguments of a node command: `--name value` pairs and bare `--flag`s, each at most once.
 struct NodeArguments {
     private var values: [String: String] = [:]
@@ -36,6 +39,17 @@ struct NodeArguments {
     /// Whether an option is given, and its value is not `value`.
     func claims(_ option: String, otherThan value: String) -> Bool {
         values[option].map { $0 != value } ?? false
+    }
+
+    /// The chain of the controller's keys in `--succession`, JSON in base64; empty without it.
+    func succession() throws(NodeError) -> [KeySuccession] {
+        guard let text = values["--succession"] else { return [] }
+        guard let bytes = Base64.decode(text),
+            let chain = try? Wire.decode([KeySuccession].self, from: bytes)
+        else {
+            throw NodeError(.usage, "read arguments", "", "--succession is no chain of keys")
+        }
+        return chain
     }
 
     /// The folders of the mesh that `--mesh` names.

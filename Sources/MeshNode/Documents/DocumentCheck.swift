@@ -15,12 +15,24 @@ package struct DocumentCheck: Sendable {
     ///
     /// *Throws:* ``ProtocolError`` `signature`, `malformed`, `invalidDocument` or `wrongName`.
     package func open(_ signed: SignedDocument) throws(ProtocolError) -> NodeDocument {
+        try open(signed, by: [identity.controllerKey])
+    }
+
+    /// As ``open(_:)``, for a document that the node took once and has kept: the controller may have another key now.
+    package func openKept(_ signed: SignedDocument) throws(ProtocolError) -> NodeDocument {
+        try open(signed, by: [identity.controllerKey] + (identity.formerKeys ?? []))
+    }
+
+    private func open(
+        _ signed: SignedDocument, by keys: [PublicKey]
+    ) throws(ProtocolError) -> NodeDocument {
         guard let payload = Base64.decode(signed.payload),
             let signature = Base64.decode(signed.signature)
         else { throw ProtocolError(.signature, "the document or its signature is not base64") }
         guard
-            Signatures.verify(
-                signature, of: SignedDocument.context + payload, by: identity.controllerKey)
+            keys.contains(where: {
+                Signatures.verify(signature, of: SignedDocument.context + payload, by: $0)
+            })
         else {
             throw ProtocolError(
                 .signature, "the document is not signed by the controller that enrolled this node")

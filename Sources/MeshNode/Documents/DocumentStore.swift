@@ -193,7 +193,7 @@ package final class DocumentStore {
     private func opened(
         _ signed: SignedDocument, _ name: String, _ check: DocumentCheck
     ) throws(NodeError) -> NodeDocument {
-        do { return try check.open(signed) } catch { throw damaged(name, error) }
+        do { return try check.openKept(signed) } catch { throw damaged(name, error) }
     }
 
     private func decoded<Value: Decodable>(
