@@ -22,7 +22,7 @@ extension FakeMachine {
                 state.committed = nil
                 state.rolledBack = RolledBack(revision: revision, at: 1, reason: "asked to")
                 return .done
-            case .nudge(let peers):
+            case .nudge(let peers, _):
                 state.greeted += peers ?? []
                 return .done
             case .wakeTunnels, .restartTunnel: return .done

@@ -3,7 +3,7 @@ import MeshModel
 /// Every command, in the order of the overview.
 package enum CommandTable {
     package static let all: [Command] = [
-        initialise, check, plan, up, status, verify, receipt, tunnel, down, lab, completion,
+        initialise, check, plan, up, status, verify, rotate, receipt, tunnel, down, lab, completion,
     ]
 
     /// The command of this name. *Throws:* ``CommandFailure`` with what was probably meant.

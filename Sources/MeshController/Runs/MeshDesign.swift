@@ -30,12 +30,23 @@ struct MeshDesign: Sendable {
 
     /// Resolves. Pure.
     ///
-    /// - Parameter expected: nodes whose peers may still be without a key, because `up` is about to make it; any
-    ///   other peer without one is left out.
-    init(_ topology: Topology, _ inputs: ResolverInputs, expected: Set<String> = []) {
+    /// - Parameters:
+    ///   - beside: as `inputs`, for a second set of keys whose interfaces stand beside the first one's.
+    ///   - expected: nodes whose peers may still be without a key, because `up` is about to make it; any
+    ///     other peer without one is left out.
+    init(
+        _ topology: Topology, _ inputs: ResolverInputs, beside: ResolverInputs? = nil,
+        expected: Set<String> = []
+    ) {
         var documents: [String: NodeDocument] = [:]
         var waitingTunnels: [WaitingTunnel] = []
+        var second: [String: [DesiredInterface]] = [:]
+        for document in beside.map({ Resolver.resolve(topology, inputs: $0) }) ?? [] {
+            // A node that has not made its second key stays with its first.
+            second[document.node] = document.interfaces.filter { $0.publicKey != .zero }
+        }
         for var document in Resolver.resolve(topology, inputs: inputs) {
+            document.interfaces += second[document.node] ?? []
             for index in document.interfaces.indices {
                 document.interfaces[index].peers.removeAll {
                     $0.publicKey == .zero && !expected.contains($0.node)

@@ -31,6 +31,7 @@ public enum NodeCommands {
             case "probe": return try ProbeCommand.run(rest)
             case "facts": return try FactsCommand.run(rest)
             case "witness": return try WitnessCommand.run(rest)
+            case "try-keys": return try TryKeysCommand.run(rest)
             case "tunnel-server": return try TunnelServerCommand.run(rest)
             default:
                 throw NodeError(.usage, "read arguments", "", "no such node command", hint: usage)
