@@ -26,7 +26,21 @@ extension FakeMachine {
                 state.greeted += peers ?? []
                 return .done
             case .wakeTunnels, .restartTunnel: return .done
-            case .prepareKey: return .key(state.key)
+            case .prepareKey(let generation):
+                state.generations.insert(generation)
+                return .key(state.key(generation))
+            case .prepareSSHKeys(let generation):
+                state.sshGenerations.insert(generation)
+                return .sshKeys(state.sshKeys(generation))
+            case .forgetKeys(let wireguard, let ssh):
+                let live = [state.document, state.committed?.document].compactMap(\.self)
+                let used = Set(live.flatMap(\.interfaces).map(\.generation))
+                if !used.isDisjoint(with: wireguard) {
+                    return .refused(ProtocolError(.failed, "a key is in use"))
+                }
+                state.generations.subtract(wireguard)
+                state.sshGenerations.subtract(ssh)
+                return .done
             case .down: return .removed(Self.clear(&state))
             }
         }
@@ -52,8 +66,12 @@ extension FakeMachine {
     private static func hello(_ state: State, _ identity: Enrolled) -> NodeHello {
         NodeHello(
             version: ProtocolVersion.current, program: "test", meshID: identity.meshID,
-            node: identity.node, keys: [0: state.key],
-            sshKeys: [0: SSHNodeKeys(client: state.key, host: state.key)], revision: state.revision,
+            node: identity.node,
+            keys: Dictionary(
+                uniqueKeysWithValues: state.generations.map { ($0, state.key($0)) }),
+            sshKeys: Dictionary(
+                uniqueKeysWithValues: state.sshGenerations.map { ($0, state.sshKeys($0)) }),
+            revision: state.revision,
             highestRevision: state.highest, unconfirmed: state.committed?.document.revision,
             rolledBack: state.rolledBack)
     }

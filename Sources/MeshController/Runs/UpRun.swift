@@ -70,6 +70,7 @@ public struct UpRun: Sendable {
         let design = try design(addresses: addresses)
         var outcomes = UpOutcomes(managed, members: contacts.results, failures: contacts.failures)
         let changes = try bring(members, to: design, into: &outcomes)
+        try tidy(members.filter { outcomes.isGood($0.name) })
 
         let handshakes = try awaitHandshakes(
             members.filter { outcomes.isGood($0.name) }, anyChange: !changes.isEmpty)
@@ -109,6 +110,25 @@ public struct UpRun: Sendable {
         }
         try apply(changes, into: &outcomes)
         return changes
+    }
+
+    /// Has nodes wipe keys of sets that are over: those of a node that is new, or was away while keys were rotated.
+    private func tidy(_ members: [Member]) throws(ControllerError) {
+        let layout = state.layout
+        let identity = state.identity
+        func isOver(_ member: Member) -> Bool {
+            let hello = member.report.hello
+            return hello.keys.keys.contains { $0 != layout.wireguard }
+                || hello.sshKeys.keys.contains { $0 != layout.ssh }
+        }
+        _ = try fleet.phase("wiping keys", members.filter(isOver), name: \.name) {
+            member throws(ControllerError) in
+            let hello = member.report.hello
+            let agent = try member.contact.agent(meshID: identity.meshID, mesh: identity.mesh)
+            try agent.forgetKeys(
+                wireguard: hello.keys.keys.filter { $0 != layout.wireguard },
+                ssh: hello.sshKeys.keys.filter { $0 != layout.ssh })
+        }
     }
 
     private func finish(_ outcome: UpReport.Outcome) {

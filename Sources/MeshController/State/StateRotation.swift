@@ -46,6 +46,12 @@ extension ControllerState {
         }
     }
 
+    /// Takes in what another process may have noted meanwhile.
+    func rereadRotation() throws(ControllerError) {
+        let now = try Self.rotationNote(store)
+        rotation.withLock { $0 = now }
+    }
+
     private static func progress(
         of run: String, _ journal: Journal
     ) throws(StoreError) -> RotationProgress {
