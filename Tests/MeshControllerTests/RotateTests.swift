@@ -39,7 +39,9 @@ struct RotateTests {
         #expect(try mesh.up().nodes.allSatisfy { $0.state == .unchanged })
     }
 
-    @Test("a node that cannot be reached keeps it from beginning; without it the others go on, and up brings it back")
+    @Test(
+        "a node that cannot be reached keeps it from beginning; without it the others go on, and up brings it back"
+    )
     func withoutANode() throws {
         let mesh = try TestMesh(Self.names)
         _ = try mesh.up()

@@ -87,7 +87,8 @@ struct StateTests {
         try state.forget("edge")
         let third = try state.presharedKeyIDs(for: peers, generation: 0)
         #expect(Array(third.keys) == [Peering("db", "gpu")])
-        #expect(try state.ensurePresharedKeys(for: peers, generation: 0)[peers[0]] != first[peers[0]])
+        #expect(
+            try state.ensurePresharedKeys(for: peers, generation: 0)[peers[0]] != first[peers[0]])
     }
 
     @Test("a preshared key's name is sealed with it: another in its place is found out")

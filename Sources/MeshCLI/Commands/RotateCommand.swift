@@ -26,6 +26,9 @@ extension CommandTable {
             Option(
                 "drain", value: "SECONDS",
                 help: "how long connections through former tunnel sessions may go on (default 60)"),
+            Option(
+                "window", value: "SECONDS",
+                help: "after which nodes take an unconfirmed change back (default 60)"),
             Option("resume", help: "go on with the rotation that is open"),
             Option("abort", help: "take the rotation that is open back"),
             Option(

@@ -70,7 +70,7 @@ struct RotationLab {
             ip -o link | grep -F mp\(wireguard)-\(lab.mesh) || true
             ip route show table all | grep -F mp\(wireguard)-\(lab.mesh) || true
             ss -Hlun 'sport = :\(port)'
-            pgrep -af 'wireguard-go mp\(wireguard)-' || true
+            pgrep -af '[w]ireguard-go mp\(wireguard)-' || true
             ls /run/wireguard 2>/dev/null | grep -F mp\(wireguard)- || true
             ls /var/lib/meshproof/\(lab.mesh)/keys | grep -E '^(wg-\(wireguard)|ssh-(client|host)-\(ssh)).key' || true
             grep -l 'ssh-host-\(ssh).key' /run/meshproof-tunnels/\(lab.mesh)/* 2>/dev/null || true
