@@ -24,26 +24,26 @@ struct RotationTests {
             try world.shell(
                 host, "mkdir -m 700 /root/old; cp -r /var/lib/meshproof/trot/* /root/old/")
         }
-        let interval = LabConditions.isUnderEmulation ? "0.05" : "0.005"
+        let (interval, count) = LabConditions.isUnderEmulation ? ("0.2", 5) : ("0.005", 50)
         let pings = try Self.pairs.map { host, address in
             try Background(lab, host, "ping", "-i", interval, "-q", address)
         }
         let stream = try Background(
             lab, "ant", "/usr/bin/python3", Traffic.program, "talk", "7001", "4", "10.88.0.2")
         let tunnelled = try Background(
-            lab, "ant", "/usr/bin/python3", Traffic.program, "talk", "7000", "50")
-        #expect(try stream.saw("open", within: 20) && tunnelled.saw("open", within: 20))
+            lab, "ant", "/usr/bin/python3", Traffic.program, "talk", "7000", "\(count)")
+        #expect(try stream.saw("open", within: 120) && tunnelled.saw("open", within: 120))
 
         let rotate = try RotateProcess(lab)
         #expect(try rotate.saw(.move), "\(rotate.text)")
         // The old session is waited for as long as its connections are used.
         #expect(
-            try LabMesh.wait(20) {
-                try lab.status().report.tunnels.first?.observed?.draining == 50
+            try LabMesh.wait(60) {
+                try lab.status().report.tunnels.first?.observed?.draining == count
             })
         #expect(try Traffic.knock(lab, "ant", port: "7000", count: 3) == 3)
         try tunnelled.say("end")
-        #expect(try tunnelled.result(within: 30).outcomes == ["whole": 50])
+        #expect(try tunnelled.result(within: 120).outcomes == ["whole": count])
         let end = try rotate.end()
         #expect(end.isGood, "\(end.text)")
 
@@ -53,7 +53,7 @@ struct RotationTests {
             #expect(try ping.saw(" 0% packet loss", within: 10), "\(ping.text)")
         }
         try stream.say("end")
-        #expect(try stream.result(within: 30).outcomes == ["whole": 4])
+        #expect(try stream.result(within: 120).outcomes == ["whole": 4])
 
         for (host, old) in zip(world.hosts, before) {
             let new = try world.keys(host)
@@ -121,6 +121,10 @@ struct RotationTests {
                 let status = try world.lab.meshproof("--lab", "status").text
                 #expect(status.contains("rotation"), "\(status)")
                 #expect(try world.pings())
+                if step == .beside || step == .move {
+                    let verify = try world.lab.meshproof("--lab", "verify", "--no-receipt")
+                    #expect(verify.status == .code(0), "\(step): \(verify.text)")
+                }
                 let end = try world.rotate(isBack ? "--abort" : "--resume")
                 #expect(end.isGood, "\(step): \(end.error ?? "")")
             }

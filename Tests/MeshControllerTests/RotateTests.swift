@@ -121,4 +121,59 @@ struct RotateTests {
             #expect(try mesh.state(writing: false).generations.wireguard == count % 10)
         }
     }
+
+    @Test("what is due is what is older than the topology allows")
+    func due() throws {
+        let mesh = try TestMesh(["db"])
+        _ = try mesh.up()
+        let error = #expect(throws: ControllerError.self) {
+            try mesh.rotate(.beginDue(drain: 0))
+        }
+        #expect(error?.message.contains("does not say how often") == true)
+        mesh.topology.mesh.rotation = RotationSchedule("every 1h")
+        let report = try mesh.rotate(.beginDue(drain: 0))
+        #expect(report.outcome == .notDue && report.isGood && report.steps.isEmpty)
+        #expect(try mesh.status().rotateEvery == 3600)
+    }
+
+    @Test("a node that joins later makes keys of the set in use, and keeps no others")
+    func joinsLater() throws {
+        let mesh = try TestMesh(Self.names)
+        _ = try mesh.up()
+        #expect(try mesh.rotate().isGood)
+        mesh.add("new")
+        #expect(try mesh.up().isGood)
+        let machine = try mesh.machine("new").snapshot
+        #expect(machine.generations == [1] && machine.sshGenerations == [1])
+        #expect(try interfaces(mesh, "new") == ["mp1-lab"])
+        #expect(machine.document?.interfaces.first?.peers.count == 3)
+    }
+
+    @Test("a stolen node's key counts for nothing when its set's number comes round again")
+    func staysOut() throws {
+        let mesh = try TestMesh(["db", "edge"])
+        _ = try mesh.up()
+        try mesh.machine("edge").trouble(.unreachable)
+        for _ in 1...10 {
+            #expect(
+                try mesh.rotate(
+                    .begin(wireguard: true, ssh: false, drain: 0), without: ["edge"]
+                ).isGood)
+        }
+        let interface = try #require(try mesh.machine("db").snapshot.document?.interfaces.first)
+        #expect(interface.generation == 0 && interface.peers.isEmpty)
+    }
+
+    @Test("down ends a rotation that is open, and a new mesh can be rotated")
+    func downEndsIt() throws {
+        let mesh = try TestMesh(Self.names)
+        _ = try mesh.up()
+        try mesh.machine("edge").trouble(.applyFails)
+        #expect(try mesh.rotate().outcome == .stopped)
+        try mesh.machine("edge").trouble()
+        #expect(try mesh.down().isClean)
+        #expect(try mesh.state(writing: false).openRotation == nil)
+        #expect(try mesh.up().isGood)
+        #expect(try mesh.rotate().isGood)
+    }
 }

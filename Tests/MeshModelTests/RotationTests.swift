@@ -82,4 +82,24 @@ struct RotationTests {
         #expect(half.result(settled, at: 7).ssh == 3)
         #expect(half.layout(at: .beside, settled: settled).sshBeside == nil)
     }
+
+    @Test(
+        "a schedule is read as it is written, and nothing else is",
+        arguments: [
+            ("every 30d", 2_592_000), ("every 1h", 3600), ("every 2w", 1_209_600),
+            ("every 0d", nil),
+            ("30d", nil), ("every 30", nil), ("every -1d", nil), ("every 99999999w", nil),
+            ("every 1m", nil), ("every d", nil), ("", nil),
+        ] as [(String, Int?)])
+    func schedules(text: String, seconds: Int?) {
+        let schedule = RotationSchedule(text)
+        #expect(schedule?.seconds == seconds)
+        if let schedule {
+            #expect(schedule.description == text)
+            let limit = Double(schedule.seconds)
+            #expect(schedule.isDue(since: 100, now: 100 + limit))
+            #expect(!schedule.isDue(since: 100, now: 99 + limit))
+            #expect(schedule.isDue(since: nil, now: 0))
+        }
+    }
 }

@@ -10,12 +10,12 @@ struct KeysView {
     func print(_ report: StatusReport) {
         let style = output.style
         let ages = [
-            age("WireGuard keys", report.keys.wireguardSince, report.at),
-            age("SSH keys", report.keys.sshSince, report.at),
+            age("WireGuard keys", report.keys.wireguardSince, report),
+            age("SSH keys", report.keys.sshSince, report),
         ].compactMap(\.self)
         if !ages.isEmpty {
             output.line()
-            output.line(style.dim("  " + ages.joined(separator: ", ")))
+            output.line("  " + ages.joined(separator: ", "))
         }
         guard let open = report.rotation else { return }
         output.line()
@@ -26,7 +26,11 @@ struct KeysView {
         output.line("      fix: meshproof rotate --resume, or meshproof rotate --abort")
     }
 
-    private func age(_ what: String, _ since: Double?, _ now: Double) -> String? {
-        since.map { "\(what) \(Human.age(now - $0)) old" }
+    private func age(_ what: String, _ since: Double?, _ report: StatusReport) -> String? {
+        guard let since else { return nil }
+        let age = report.at - since
+        let text = "\(what) \(Human.age(age)) old"
+        guard let limit = report.rotateEvery, age >= Double(limit) else { return text }
+        return output.style.yellow("\(text), overdue: meshproof rotate --due")
     }
 }

@@ -29,6 +29,8 @@ extension CommandTable {
             Option(
                 "window", value: "SECONDS",
                 help: "after which nodes take an unconfirmed change back (default 60)"),
+            Option("due", help: "only keys that are older than the topology's `rotate:` allows"),
+            Option("timer", help: "print systemd units that run rotate --due once a day"),
             Option("resume", help: "go on with the rotation that is open"),
             Option("abort", help: "take the rotation that is open back"),
             Option(
@@ -38,6 +40,11 @@ extension CommandTable {
         ]
     ) { invocation in
         let wish = try wish(invocation)
+        if invocation.has("timer") {
+            let workspace = try Workspace(invocation, entersLab: false)
+            workspace.output.write(try RotateTimer(workspace).text)
+            return ExitCode.fine
+        }
         let workspace = try Workspace(invocation)
         let without = invocation.lists["force-retire"] ?? []
         let state = try workspace.state(writing: true)
@@ -62,18 +69,19 @@ extension CommandTable {
 
     private static func wish(_ invocation: Invocation) throws -> RotateRun.Wish {
         let kinds = ["wireguard", "ssh"].filter(invocation.has)
-        let others = ["resume", "abort"].filter(invocation.has)
+        let others = ["resume", "abort", "due", "timer"].filter(invocation.has)
         if others.count > 1 || !others.isEmpty && !kinds.isEmpty {
             throw CommandFailure(
-                "--\(others[0]) is about the rotation that is open, whatever it replaces",
-                fix: "give --resume or --abort alone", code: ExitCode.usage)
+                "--\(others[0]) says by itself which keys it is about",
+                fix: "give it alone", code: ExitCode.usage)
         }
         if others == ["resume"] { return .resume }
         if others == ["abort"] { return .abort }
+        let drain = try invocation.seconds("drain", 60, in: 0...600)
+        if others == ["due"] { return .beginDue(drain: drain) }
         return .begin(
             wireguard: kinds.isEmpty || invocation.has("wireguard"),
-            ssh: kinds.isEmpty || invocation.has("ssh"),
-            drain: try invocation.seconds("drain", 60, in: 0...600))
+            ssh: kinds.isEmpty || invocation.has("ssh"), drain: drain)
     }
 }
 
@@ -95,6 +103,9 @@ struct RotateView {
             output.line(
                 style.bold(
                     "Mesh \(report.mesh) keeps its keys (\(seconds)): nothing is left of the new"))
+        case .notDue:
+            output.line(style.bold("Mesh \(report.mesh): no key is due for rotation"))
+            return
         case .stopped:
             let step = report.stoppedAt?.rawValue ?? "its beginning"
             output.line(style.bold("The rotation of mesh \(report.mesh) stopped at \(step)"))

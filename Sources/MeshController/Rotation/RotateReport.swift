@@ -8,6 +8,8 @@ public struct RotateReport: Codable, Sendable {
         case rotated
         /// It was taken back: the old keys are in use, and nothing is left of the new ones.
         case takenBack = "taken-back"
+        /// No key is as old as the topology allows: nothing was done.
+        case notDue = "not-due"
         /// It stopped on its way, and is open: `--resume` goes on, `--abort` goes back.
         case stopped
     }
@@ -59,6 +61,6 @@ public struct RotateReport: Codable, Sendable {
     /// *Units:* seconds.
     public var seconds = 0.0
 
-    /// Whether it ended as it should, with nothing left.
-    public var isGood: Bool { outcome == .rotated || outcome == .takenBack }
+    /// Whether it ended as it should: nothing is left of keys that are over.
+    public var isGood: Bool { outcome != .stopped }
 }

@@ -13,6 +13,8 @@ public struct RotateRun: Sendable {
     public enum Wish: Sendable {
         /// Begin a rotation of these keys.
         case begin(wireguard: Bool, ssh: Bool, drain: Double)
+        /// Begin a rotation of the keys that are older than the topology allows, if any are.
+        case beginDue(drain: Double)
         /// Go on with the one that is open.
         case resume
         /// Take the one that is open back.
@@ -60,6 +62,16 @@ public struct RotateRun: Sendable {
             try begin(
                 wireguard: wireguard, ssh: ssh, drain: drain, without: without, command: command)
             isBack = false
+        case .beginDue(let drain):
+            let due = try due()
+            guard due.wireguard || due.ssh else {
+                return RotateReport(
+                    mesh: topology.mesh.name, run: "", outcome: .notDue, without: [])
+            }
+            try begin(
+                wireguard: due.wireguard, ssh: due.ssh, drain: drain, without: without,
+                command: command)
+            isBack = false
         case .resume:
             try goOn(without: without)
             isBack = false
@@ -84,16 +96,16 @@ public struct RotateRun: Sendable {
     private static let nothingOpen = ControllerError(
         .usage, "no rotation is open", hint: "meshproof rotate begins one")
 
+    private static let alreadyOpen = ControllerError(
+        .rotating, "a rotation of this mesh's keys is open already",
+        hint: "meshproof rotate --resume, or meshproof rotate --abort")
+
     // MARK: beginning
 
     private func begin(
         wireguard: Bool, ssh: Bool, drain: Double, without: [String], command: String
     ) throws(ControllerError) {
-        if state.openRotation != nil {
-            throw ControllerError(
-                .rotating, "a rotation of this mesh's keys is open already",
-                hint: "meshproof rotate --resume, or meshproof rotate --abort")
-        }
+        if state.openRotation != nil { throw Self.alreadyOpen }
         guard state.knownMeshID != nil,
             try !state.nodeKeys(
                 of: topology, generation: state.generations.wireguard
@@ -115,6 +127,24 @@ public struct RotateRun: Sendable {
                 ssh: ssh ? .init(after: settled.ssh) : nil, without: without.sorted(), drain: drain,
                 began: now),
             command: command)
+    }
+
+    /// Which keys are older than the topology allows.
+    ///
+    /// A rotation that is open is not due but in doubt: a person has to say whether it goes on.
+    private func due() throws(ControllerError) -> (wireguard: Bool, ssh: Bool) {
+        guard let schedule = topology.mesh.rotation else {
+            throw ControllerError(
+                .usage, "the topology does not say how often keys are replaced",
+                hint: "add `rotate: every 30d` to its mesh")
+        }
+        if state.openRotation != nil { throw Self.alreadyOpen }
+        let settled = state.generations
+        let now = Clocks.wall()
+        return (
+            schedule.isDue(since: settled.wireguardSince, now: now),
+            schedule.isDue(since: settled.sshSince, now: now)
+        )
     }
 
     private func goOn(without: [String]) throws(ControllerError) {

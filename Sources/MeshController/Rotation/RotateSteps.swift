@@ -19,7 +19,8 @@ extension RotateRun {
                 contact: member.contact, report: try agent.observe(), bootstrap: member.bootstrap)
         }
         try Self.refuse(found.failures) { names in
-            "bring \(names) back, or go on without: --force-retire \(names)"
+            "bring \(names.joined(separator: ", ")) back, or go on without: "
+                + names.map { "--force-retire \($0)" }.joined(separator: " ")
         }
         let members = nodes.compactMap { found.results[$0.name] }
         for member in members { try state.record(member.report.hello, of: member.contact.node) }
@@ -132,7 +133,7 @@ extension RotateRun {
     }
 
     private static func refuse(
-        _ failures: [String: ControllerError], hint: (String) -> String
+        _ failures: [String: ControllerError], hint: ([String]) -> String
     ) throws(ControllerError) {
         let names = failures.keys.sorted()
         guard let first = names.first, let error = failures[first] else { return }
@@ -140,6 +141,6 @@ extension RotateRun {
             error.code,
             names.map { "\($0): \(failures[$0]?.message ?? "")" }.joined(separator: "; "),
             hint: error.code == .unreachable || error.code == .timeout
-                ? hint(names.joined(separator: ", ")) : error.hint ?? hint(names[0]))
+                ? hint(names) : error.hint ?? hint(names))
     }
 }

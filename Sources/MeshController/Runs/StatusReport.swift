@@ -80,6 +80,8 @@ public struct StatusReport: Codable, Sendable {
 
     /// Which keys are in use, and since when.
     public var keys = KeyGenerations()
+    /// How old keys may become, where the topology says so. *Units:* seconds.
+    public var rotateEvery: Int?
     /// The rotation of keys that is open, or nil.
     public var rotation: RotationStatus?
 

@@ -37,6 +37,7 @@ public final class StatusRun: Sendable {
             failures: asked.failures.mapValues { ($0.message, $0.hint) },
             former: try state.formerNodes(besides: topology), now: Clocks.wall())
         report.keys = state.generations
+        report.rotateEvery = topology.mesh.rotation?.seconds
         report.rotation = state.openRotation.map { open in
             StatusReport.RotationStatus(
                 plan: open.plan, step: open.progress.latest, isBack: open.progress.isBack)

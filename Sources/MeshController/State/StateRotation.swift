@@ -105,19 +105,34 @@ extension ControllerState {
         rotation.withLock { $0.open?.progress.note(step, isDone: state == .done) }
     }
 
+    /// How many ended rotations the journal remembers.
+    private static let keptRuns = 20
+
     /// Ends the open rotation with these sets of keys in use, and forgets the preshared keys of the others.
     func endRotation(
         _ generations: KeyGenerations, outcome: String, at now: Double
     ) throws(ControllerError) {
         let store = try storeForWriting()
         guard let open = openRotation else { return }
-        if let turn = open.plan.wireguard {
-            let over = generations.wireguard == turn.to ? turn.from : turn.to
-            try forgetPresharedKeys(generation: over)
+        func over(_ turn: RotationPlan.Turn?, _ now: Int) -> Int? {
+            turn.map { now == $0.to ? $0.from : $0.to }
         }
+        let wireguard = over(open.plan.wireguard, generations.wireguard)
+        let ssh = over(open.plan.ssh, generations.ssh)
+        if let wireguard { try forgetPresharedKeys(generation: wireguard) }
         try Self.translate {
+            // A number comes round again: by then no key of a node that was left behind may count as one of that set.
+            let registry = NodeRegistry(store)
+            for name in try registry.all().keys.sorted() {
+                try registry.update(name) { record in
+                    if let wireguard { record.keys[wireguard] = nil }
+                    if let ssh { record.sshKeys?[ssh] = nil }
+                }
+            }
             try RotationRegistry(store).end(generations)
-            try Journal(store).finish(open.plan.id, outcome: outcome, at: now)
+            let journal = Journal(store)
+            try journal.finish(open.plan.id, outcome: outcome, at: now)
+            try journal.prune(keeping: Self.keptRuns)
         }
         rotation.withLock { $0 = RotationNote(generations: generations) }
     }

@@ -71,12 +71,14 @@ public struct Mesh: Sendable, Equatable {
     public var mtu: Int?
     /// Whether the guard is wanted; on by default. A node may say otherwise.
     public var guardEnabled: Bool
+    /// How often keys are to be replaced, or nil where nobody said.
+    public var rotation: RotationSchedule?
 
     /// Gathers the parts.
     public init(
         name: String, networks: [IPPrefix], port: UInt16 = 51820, tunnelPort: UInt16? = nil,
         peering: Peering = .paths, keepalive: UInt16? = nil, mtu: Int? = nil,
-        guardEnabled: Bool = true
+        guardEnabled: Bool = true, rotation: RotationSchedule? = nil
     ) {
         self.name = name
         self.networks = networks
@@ -86,6 +88,7 @@ public struct Mesh: Sendable, Equatable {
         self.keepalive = keepalive
         self.mtu = mtu
         self.guardEnabled = guardEnabled
+        self.rotation = rotation
     }
 }
 

@@ -22,6 +22,7 @@ struct DraftMesh {
     var keepalive: Marked<UInt16>?
     var mtu: Marked<Int>?
     var guardEnabled: Marked<Bool>?
+    var rotation: Marked<RotationSchedule>?
 }
 
 struct DraftNode {
@@ -99,7 +100,7 @@ extension Draft {
                 port: mesh.port?.value ?? 51820, tunnelPort: mesh.tunnelPort?.value,
                 peering: mesh.peering?.value ?? .paths, keepalive: mesh.keepalive?.value,
                 mtu: mesh.mtu?.value,
-                guardEnabled: mesh.guardEnabled?.value ?? true),
+                guardEnabled: mesh.guardEnabled?.value ?? true, rotation: mesh.rotation?.value),
             nodes: nodes.map(\.node),
             services: services.map(\.service),
             paths: paths.map { path in

@@ -32,6 +32,11 @@ struct RotationLab {
         try lab.up()
     }
 
+    /// Where every instruction is emulated, all takes about ten times as long.
+    static let patience =
+        LabConditions.isUnderEmulation
+        ? ["--timeout", "120", "--window", "120"] : ["--window", "10"]
+
     var hosts: [String] { lab.hosts.map(\.name) }
 
     @discardableResult
@@ -44,7 +49,7 @@ struct RotationLab {
     /// `rotate`, to its end.
     func rotate(_ options: String...) throws -> RotateReport {
         let result = try Child.run(
-            lab.command(["--lab", "rotate", "--json"] + options), timeout: 240)
+            lab.command(["--lab", "rotate", "--json"] + Self.patience + options), timeout: 600)
         let report = try lab.decode(RotateReport.self, result)
         #expect(result.status == .code(report.isGood ? 0 : 1))
         return report
@@ -93,12 +98,12 @@ final class RotateProcess {
         output = Descriptor(owning: reader)
         defer { close(outlet) }
         child = try Child(
-            lab.command(["--lab", "rotate", "--window", "10"] + options), output: outlet,
+            lab.command(["--lab", "rotate"] + RotationLab.patience + options), output: outlet,
             errors: outlet)
     }
 
     /// Waits until `step` has been taken; false where it ended before.
-    func saw(_ step: RotationStep, within seconds: Double = 120) throws -> Bool {
+    func saw(_ step: RotationStep, within seconds: Double = 400) throws -> Bool {
         let deadline = Clocks.monotonic() + seconds
         while !text.contains("\(step.rawValue)  \(step.summary)") {
             let left = deadline - Clocks.monotonic()
