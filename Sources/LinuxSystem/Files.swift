@@ -199,6 +199,13 @@ public enum Files {
         return lstat(path, &info) == 0 ? info.st_mode & 0o7777 : nil
     }
 
+    /// The folder that relative paths count from, or nil where it has none.
+    public static var workingFolder: String? {
+        guard let text = getcwd(nil, 0) else { return nil }
+        defer { free(text) }
+        return String(cString: text)
+    }
+
     /// The path without its last part.
     public static func folder(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }

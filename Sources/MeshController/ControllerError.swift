@@ -28,6 +28,8 @@ public struct ControllerError: Error, Sendable, Equatable, CustomStringConvertib
         case state
         /// Another controller holds the state.
         case busy
+        /// A rotation of keys is open, and has to be ended first.
+        case rotating
         /// The call itself is wrong.
         case usage
     }

@@ -43,7 +43,7 @@ enum LabEntry {
         _ arguments: [String], lab: String, keepingFolder: Bool = false
     ) throws(LabError) -> Never {
         var arguments = arguments
-        if keepingFolder, arguments.contains("--target"), let folder = workingFolder() {
+        if keepingFolder, arguments.contains("--target"), let folder = Files.workingFolder {
             arguments.insert("--wd=\(folder)", at: 1)
         }
         setenv(variable, lab, 1)
@@ -52,12 +52,6 @@ enum LabEntry {
         argv.append(nil)
         execv(path, argv)
         throw LabError(SystemError("exec", path, errno: errno))
-    }
-
-    private static func workingFolder() -> String? {
-        guard let text = getcwd(nil, 0) else { return nil }
-        defer { free(text) }
-        return String(cString: text)
     }
 
     private static func notUp(_ names: LabNames, _ node: String) -> LabError {

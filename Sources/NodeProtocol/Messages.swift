@@ -26,8 +26,8 @@ public enum Request: Codable, Sendable, Equatable {
     /// Goes back at once to the document before the committed one.
     case rollback(revision: UInt64)
     /// Sends something small to the peers of these names, or to all where none are given, so that handshakes happen
-    /// now.
-    case nudge(peers: [String]?)
+    /// now; by the interface that is named, whatever routes say, or else by the one that routes say.
+    case nudge(peers: [String]?, interface: String? = nil)
     /// Has every tunnel that waits try at once.
     case wakeTunnels
     /// Drops the session of the tunnel that carries `edge`, with its connections, and makes a new one.
@@ -36,6 +36,10 @@ public enum Request: Codable, Sendable, Equatable {
     case prepareKey(generation: Int)
     /// Has the node pin the controller's new key, where the chain leads to it from the one that is pinned.
     case succeed(chain: [KeySuccession])
+    /// Makes the SSH keys of a set, if there are none, and says their public halves.
+    case prepareSSHKeys(generation: Int)
+    /// Wipes keys of these sets; refused where the document in force, or one that waits for confirmation, names one.
+    case forgetKeys(wireguard: [Int], ssh: [Int])
     /// Removes everything of this mesh from the node, keys included, and says what was found and what is left;
     /// then the agent ends.
     case down
@@ -49,10 +53,12 @@ public enum Response: Codable, Sendable, Equatable {
     case observed(NodeReport)
     /// Answer to `preview`, `stage` and `commit`: the steps that are to be, or were, taken.
     case steps([PlanStep])
-    /// Answer to `confirm`, `rollback`, `nudge`, `wakeTunnels`, `restartTunnel` and `succeed`.
+    /// Answer to `confirm`, `rollback`, `nudge`, `wakeTunnels`, `restartTunnel`, `succeed` and `forgetKeys`.
     case done
     /// Answer to `prepareKey`.
     case key(PublicKey)
+    /// Answer to `prepareSSHKeys`.
+    case sshKeys(SSHNodeKeys)
     /// Answer to `down`.
     case removed(RemovalReport)
     /// No, and why.

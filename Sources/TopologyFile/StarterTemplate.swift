@@ -15,6 +15,7 @@ extension TopologyFile {
           # mtu: 1420                     # derived from the underlay when left out
           # guard: on                     # the firewall that makes this file the only way in
           # names: on                     # edge.@MESH@ and the like in the nodes' /etc/hosts
+          # rotate: every 30d             # how old keys may become; carried out by `meshproof rotate --due`
 
         nodes:
           # connect: how this machine reaches the node to manage it; `local` or ssh://user@host:port

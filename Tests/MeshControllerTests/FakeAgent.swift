@@ -22,12 +22,26 @@ extension FakeMachine {
                 state.committed = nil
                 state.rolledBack = RolledBack(revision: revision, at: 1, reason: "asked to")
                 return .done
-            case .nudge(let peers):
+            case .nudge(let peers, _):
                 state.greeted += peers ?? []
                 return .done
             case .wakeTunnels, .restartTunnel: return .done
-            case .prepareKey: return .key(state.key)
             case .succeed(let chain): return Self.succeed(chain, &state, identity)
+            case .prepareKey(let generation):
+                state.generations.insert(generation)
+                return .key(state.key(generation))
+            case .prepareSSHKeys(let generation):
+                state.sshGenerations.insert(generation)
+                return .sshKeys(state.sshKeys(generation))
+            case .forgetKeys(let wireguard, let ssh):
+                let live = [state.document, state.committed?.document].compactMap(\.self)
+                let used = Set(live.flatMap(\.interfaces).map(\.generation))
+                if !used.isDisjoint(with: wireguard) {
+                    return .refused(ProtocolError(.failed, "a key is in use"))
+                }
+                state.generations.subtract(wireguard)
+                state.sshGenerations.subtract(ssh)
+                return .done
             case .down: return .removed(Self.clear(&state))
             }
         }
@@ -53,8 +67,12 @@ extension FakeMachine {
     private static func hello(_ state: State, _ identity: Enrolled) -> NodeHello {
         NodeHello(
             version: ProtocolVersion.current, program: "test", meshID: identity.meshID,
-            node: identity.node, keys: [0: state.key],
-            sshKeys: [0: SSHNodeKeys(client: state.key, host: state.key)], revision: state.revision,
+            node: identity.node,
+            keys: Dictionary(
+                uniqueKeysWithValues: state.generations.map { ($0, state.key($0)) }),
+            sshKeys: Dictionary(
+                uniqueKeysWithValues: state.sshGenerations.map { ($0, state.sshKeys($0)) }),
+            revision: state.revision,
             highestRevision: state.highest, unconfirmed: state.committed?.document.revision,
             rolledBack: state.rolledBack, controllerKey: PublicKey(identity.controllerKey))
     }

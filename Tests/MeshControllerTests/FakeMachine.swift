@@ -33,6 +33,9 @@ final class FakeMachine: Sendable {
         var identity: Enrolled?
         var agentRuns = false
         var key: PublicKey
+        /// The sets of keys that it has made.
+        var generations: Set<Int> = [0]
+        var sshGenerations: Set<Int> = [0]
         var revision: UInt64 = 0
         var highest: UInt64 = 0
         var document: NodeDocument?
@@ -50,6 +53,19 @@ final class FakeMachine: Sendable {
         var uploads = 0
         /// How far its clock is ahead of ours.
         var clockSkew = 0.0
+        /// What a search for keys that are over finds.
+        var leftovers: [String] = []
+
+        /// Its key of a generation.
+        func key(_ generation: Int) -> PublicKey {
+            generation == 0
+                ? key : PublicKey(bytes: [UInt8(generation)] + key.bytes.dropFirst()) ?? .zero
+        }
+
+        /// Its SSH keys of a set.
+        func sshKeys(_ generation: Int) -> SSHNodeKeys {
+            SSHNodeKeys(client: key(generation), host: key(generation))
+        }
     }
 
     /// What `node enroll` was told.
@@ -81,6 +97,10 @@ final class FakeMachine: Sendable {
             if command.contains("echo uid=") { return Self.said(Self.probe(state)) }
             if command.contains(" node enroll ") { return Self.enroll(command, &state) }
             if command.contains(" node leave ") { return Self.leave(command, &state) }
+            if command.contains(" node try-keys ") { return Self.said("[]\n") }
+            if command.hasSuffix("echo swept") {
+                return Self.said((state.leftovers + ["swept\n"]).joined(separator: "\n"))
+            }
             if command.contains("ip -o link show") {
                 return Self.said(state.troubles.contains(.leftOver) ? "interface mp0-lab\n" : "")
             }

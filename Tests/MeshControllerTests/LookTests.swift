@@ -136,7 +136,7 @@ struct LookTests {
         let before = try mesh.machine("gpu").snapshot
         #expect(try mesh.down().isClean)
         #expect(try mesh.machine("gpu").snapshot.identity == nil)
-        #expect(try mesh.state(writing: false).nodeKeys(of: mesh.topology).isEmpty)
+        #expect(try mesh.state(writing: false).nodeKeys(of: mesh.topology, generation: 0).isEmpty)
         #expect(try mesh.up().isGood)
         let after = try mesh.machine("gpu").snapshot
         #expect(before.document?.interfaces[0].addresses == after.document?.interfaces[0].addresses)
@@ -249,6 +249,6 @@ struct LookTests {
         let report = try mesh.down()
         #expect(!report.isClean)
         #expect(report.nodes[0].left == ["interface mp0-lab"])
-        #expect(try !mesh.state(writing: false).nodeKeys(of: mesh.topology).isEmpty)
+        #expect(try !mesh.state(writing: false).nodeKeys(of: mesh.topology, generation: 0).isEmpty)
     }
 }

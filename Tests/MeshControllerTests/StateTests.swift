@@ -19,7 +19,7 @@ struct StateTests {
         let mesh = try TestMesh(["db"])
         let state = try mesh.state(writing: false)
         #expect(state.knownMeshID == nil)
-        #expect(try state.nodeKeys(of: mesh.topology).isEmpty)
+        #expect(try state.nodeKeys(of: mesh.topology, generation: 0).isEmpty)
         #expect(try state.previewAddresses(for: mesh.topology).count == 1)
         #expect(!Files.exists(mesh.root))
     }
@@ -30,7 +30,7 @@ struct StateTests {
         _ = try mesh.state()
         let state = try mesh.state(writing: false)
         #expect(code { _ = try state.allocateAddresses(for: mesh.topology) } == .state)
-        #expect(code { _ = try state.ensurePresharedKeys(for: peers) } == .state)
+        #expect(code { _ = try state.ensurePresharedKeys(for: peers, generation: 0) } == .state)
         #expect(code { try state.forget("db") } == .state)
     }
 
@@ -79,21 +79,23 @@ struct StateTests {
     func keepsPresharedKeys() throws {
         let mesh = try TestMesh(["db", "edge", "gpu"])
         let state = try mesh.state()
-        let first = try state.ensurePresharedKeys(for: peers)
-        let second = try state.ensurePresharedKeys(for: peers + [Peering("db", "gpu")])
+        let first = try state.ensurePresharedKeys(for: peers, generation: 0)
+        let second = try state.ensurePresharedKeys(
+            for: peers + [Peering("db", "gpu")], generation: 0)
         #expect(first.count == 2 && second.count == 3)
         #expect(first.allSatisfy { second[$0.key] == $0.value })
         try state.forget("edge")
-        let third = try state.presharedKeyIDs(for: peers)
+        let third = try state.presharedKeyIDs(for: peers, generation: 0)
         #expect(Array(third.keys) == [Peering("db", "gpu")])
-        #expect(try state.ensurePresharedKeys(for: peers)[peers[0]] != first[peers[0]])
+        #expect(
+            try state.ensurePresharedKeys(for: peers, generation: 0)[peers[0]] != first[peers[0]])
     }
 
     @Test("a preshared key's name is sealed with it: another in its place is found out")
     func authenticatesNames() throws {
         let mesh = try TestMesh(["db", "edge"])
         let pair = Peering("db", "edge")
-        do { _ = try mesh.state().ensurePresharedKeys(for: [pair]) }
+        do { _ = try mesh.state().ensurePresharedKeys(for: [pair], generation: 0) }
         do {
             let store = try StateStore.openForWriting(folder: mesh.folders.state)
             let registry = PresharedKeyRegistry(store)
@@ -103,7 +105,7 @@ struct StateTests {
                 [pair: PresharedKeyRegistry.Entry(id: other, sealed: entry.sealed)], generation: 0)
         }
         let state = try mesh.state()
-        let id = try #require(try state.presharedKeyIDs(for: [pair])[pair])
+        let id = try #require(try state.presharedKeyIDs(for: [pair], generation: 0)[pair])
         let document = NodeDocument(
             meshID: state.identity.meshID, mesh: "lab", node: "db", revision: 1, issuedAt: 1,
             interfaces: [

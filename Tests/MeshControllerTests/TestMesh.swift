@@ -59,6 +59,16 @@ final class TestMesh {
         ).run()
     }
 
+    func rotate(
+        _ wish: RotateRun.Wish = .begin(wireguard: true, ssh: true, drain: 0),
+        without: [String] = []
+    ) throws -> RotateReport {
+        try RotateRun(
+            topology, state: state(), carrier: carrier, program: Self.program, settings: settings,
+            progress: NoProgress()
+        ).run(wish, without: without, command: "rotate")
+    }
+
     func plan() throws -> PlanReport {
         try PlanRun(
             topology, state: state(writing: false), carrier: carrier, program: Self.program,

@@ -25,6 +25,29 @@ struct TunnelTests {
         .tcp(try #require(SocketEndpoint(text)))
     }
 
+    @Test("while keys are rotated both sets are let in and accepted, the first one is shown")
+    func rotated() throws {
+        let beside = keys.mapValues { _ in
+            SSHNodeKeys(client: Self.key(70), host: Self.key(80))
+        }
+        let topology = TopologySamples.stack()
+        let inputs = ResolverInputs(
+            meshID: "", issuedAt: 0,
+            addresses: try OverlayAllocation.allocate(topology).addresses, sshKeys: keys,
+            sshKeysBeside: beside)
+        let all = Dictionary(
+            uniqueKeysWithValues: Resolver.resolve(topology, inputs: inputs).map { ($0.node, $0) })
+        let tunnel = try #require(all["edge"]?.tunnels.first)
+        #expect(tunnel.hostKeys == [Self.key(22), Self.key(80)])
+        #expect(tunnel.clientKey == Self.key(10))
+        let server = try #require(all["db"]?.tunnelServer)
+        #expect(server.hostKey == Self.key(22))
+        #expect(server.grants.map(\.node) == ["edge", "edge", "gpu", "gpu"])
+        #expect(server.grants.map(\.key) == [10, 70, 11, 70].map(Self.key))
+        #expect(server.grants[2].sources == server.grants[3].sources)
+        #expect(server.grants[2].targets == server.grants[3].targets)
+    }
+
     @Test("over the underlay and over the mesh, each with its pinned keys and one target")
     func both() throws {
         let all = try documents(TopologySamples.stack())

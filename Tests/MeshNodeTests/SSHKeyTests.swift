@@ -28,7 +28,7 @@ struct SSHKeyTests {
         let world = try TestWorld()
         let old = try world.keys.sshHostKey(1)
         _ = try world.keys.sshClientKey(1)
-        try world.keys.forget(generation: 1)
+        try world.keys.forgetSSH(generation: 1)
         #expect(!Files.exists(world.folders.hostKey(generation: 1)))
         #expect(!Files.exists(world.folders.clientKey(generation: 1)))
         #expect(try world.keys.sshHostKey(1) != old)

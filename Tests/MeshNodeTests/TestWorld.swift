@@ -41,7 +41,7 @@ final class FakeKernel: NodeKernel {
         return ApplyOutcome(done: steps.count)
     }
 
-    func nudge(_ addresses: [IPAddress]) { nudged += addresses }
+    func nudge(_ addresses: [IPAddress], by interface: String?) { nudged += addresses }
     func forgetUnderlay() { underlayForgotten += 1 }
     func holders(mesh: String) -> [String] { [] }
     let tunnels: any NodeTunnels = FakeTunnels()

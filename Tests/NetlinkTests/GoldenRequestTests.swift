@@ -29,6 +29,22 @@ struct GoldenRequestTests {
         #expect(hex(sent) == hex(golden))
     }
 
+    @Test("loosen reverse path")
+    func loosenReversePath() throws {
+        let golden =
+            field([0x34, 0, 0, 0, 0x10, 0], "length 52, RTM_NEWLINK")
+            + field([5, 0], "NLM_F_REQUEST | NLM_F_ACK")
+            + field([1, 0, 0, 0, 0, 0, 0, 0], "sequence 1, port 0")
+            + field([0, 0, 0, 0], "ifi_family, padding, ifi_type")
+            + field([7, 0, 0, 0], "interface 7")
+            + field([0, 0, 0, 0, 0, 0, 0, 0], "ifi_flags, ifi_change: none")
+            + field([0x14, 0, 26, 0x80], "IFLA_AF_SPEC, 20 bytes, nested")
+            + field([0x10, 0, 2, 0x80], "AF_INET, 16 bytes, nested")
+            + field([0x0c, 0, 1, 0x80], "IFLA_INET_CONF, 12 bytes, nested")
+            + field([8, 0, 8, 0, 2, 0, 0, 0], "IPV4_DEVCONF_RP_FILTER 2")
+        #expect(hex(try request { try $0.loosenReversePath(index: 7) }) == hex(golden))
+    }
+
     @Test("add address")
     func addAddress() throws {
         let golden =

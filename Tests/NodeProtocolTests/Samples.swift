@@ -71,7 +71,8 @@ enum Samples {
             document: SignedDocument(payload: "e30=", signature: "AAAA"),
             presharedKeys: [PresharedKeyPayload(id: id, key: "AAAA")]),
         .commit(revision: 7, window: 60), .confirm(revision: 7), .rollback(revision: 7),
-        .nudge(peers: nil), .nudge(peers: ["gpu"]),
+        .nudge(peers: nil), .nudge(peers: ["gpu"], interface: "mp1-lab"),
+        .prepareSSHKeys(generation: 3), .forgetKeys(wireguard: [0], ssh: [1, 2]),
         .prepareKey(generation: 1), .down,
     ]
 

@@ -244,6 +244,7 @@ struct TunnelTroubleTests {
         rig.tunnel.change(to: desired, identityFile: "\(folder)/stranger", drain: 30)
         #expect(rig.tunnel.status().tunnel == desired)
         try rig.awaitState(.up)
+        #expect(rig.tunnel.status().draining == 1)
         // The old key goes, as a rotation takes it away: what stands is not touched, and the new one carries on.
         try Files.replace("\(folder)/authorized_keys", with: Files.read("\(folder)/stranger.pub"))
         #expect(try rig.connect().exchange([2, 3]) == [2, 3])
@@ -251,6 +252,26 @@ struct TunnelTroubleTests {
         #expect(try old.exchange(bytes) == bytes)
         let status = try rig.awaitStatus("drained") { $0.connections == 0 }
         #expect(status.reconnects == 0 && status.lastError == nil)
+    }
+
+    @Test(
+        "A host key that is accepted as well makes no new session; one that is accepted no more does"
+    )
+    func acceptedKeys() throws {
+        let rig = try TunnelRig()
+        let old = try rig.connect()
+        try old.send([1])
+        #expect(try old.receive(1) == [1])
+        var desired = rig.desired
+        desired.hostKeys.append(try rig.server.key("stranger"))
+        rig.tunnel.change(to: desired, identityFile: "\(rig.server.folder)/client", drain: 30)
+        try rig.awaitState(.up)
+        #expect(rig.tunnel.status().draining == 0)
+        desired.hostKeys.removeFirst()
+        rig.tunnel.change(to: desired, identityFile: "\(rig.server.folder)/client", drain: 30)
+        // The server has no other key, so no new session comes of it; the one there is goes on.
+        try rig.awaitState(.refused)
+        #expect(try old.exchange([2]) == [2])
     }
 
     @Test("Connections that outlast a change are broken when their time is up")

@@ -160,6 +160,14 @@ enum WrittenMistakes {
             Samples.file(mesh: "mesh: { name: lab, network: 10.77.0.0/24, mtu: §1000 }"),
             "1000 is not an MTU", fix: "1280 to 65455"),
         Mistake(
+            "a rotation at no time",
+            Samples.file(mesh: "mesh: { name: lab, network: 10.77.0.0/24, rotate: §monthly }"),
+            "`monthly` does not say how often keys are replaced", fix: "every 30d"),
+        Mistake(
+            "a rotation every minute",
+            Samples.file(mesh: "mesh: { name: lab, network: 10.77.0.0/24, rotate: §every 0h }"),
+            "`every 0h` does not say how often", fix: "an hour at least"),
+        Mistake(
             "a keepalive of 0",
             Samples.file(mesh: "mesh: { name: lab, network: 10.77.0.0/24, keepalive: §0 }"),
             "0 is not a number of seconds", fix: "1 to 3600"),

@@ -29,6 +29,7 @@ struct ReadingTests {
               keepalive: 15
               mtu: 1400
               guard: off
+              rotate: every 2w
             nodes:
               edge: { connect: local, endpoint: edge.example, address: 10.77.0.9 }
               gpu:
@@ -66,7 +67,8 @@ struct ReadingTests {
                 == Mesh(
                     name: "lab", networks: networks, port: 4000, peering: .hub("edge"),
                     keepalive: 15,
-                    mtu: 1400, guardEnabled: false))
+                    mtu: 1400, guardEnabled: false, rotation: RotationSchedule("every 2w")))
+        #expect(read.mesh.rotation?.seconds == 1_209_600)
         let addresses = ["10.77.0.9", "10.77.0.7", "fd77:6d70::7"].compactMap { IPAddress($0) }
         #expect(
             read.nodes == [

@@ -147,7 +147,8 @@ struct PeerAddition {
             try JSONOutput.print(
                 Report(
                     peer: name, addresses: try state.previewAddresses(for: topology)[name] ?? [],
-                    publicKey: try state.nodeKeys(of: topology)[name],
+                    publicKey: try state.nodeKeys(
+                        of: topology, generation: state.generations.wireguard)[name],
                     configuration: profile.map { output.text($0, key: key) }, up: report),
                 command: "peer add", to: workspace.output)
         } else {

@@ -71,6 +71,7 @@ struct StatusView {
             tunnels.problems(report.tunnels)
         }
         GuardView(output).drops(report)
+        KeysView(output).print(report)
         if !report.former.isEmpty { output.line() }
         output.former(report.former)
         for node in report.nodes {

@@ -3,8 +3,8 @@ import MeshModel
 /// Every command, in the order of the overview.
 package enum CommandTable {
     package static let all: [Command] = [
-        initialise, check, plan, up, status, verify, receipt, peer, tunnel, state, down, shred,
-        exportFiles, importFiles, lab, completion,
+        initialise, check, plan, up, status, verify, receipt, peer, rotate, tunnel, state, down,
+        shred, exportFiles, importFiles, lab, completion,
     ]
 
     /// The command of this name. *Throws:* ``CommandFailure`` with what was probably meant.

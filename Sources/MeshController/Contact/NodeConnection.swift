@@ -84,9 +84,30 @@ public final class NodeConnection: Sendable {
         try done(.rollback(revision: revision), "rollback")
     }
 
-    /// Makes handshakes with these peers happen now.
-    public func nudge(_ peers: [String]) throws(ControllerError) {
-        try done(.nudge(peers: peers), "nudge")
+    /// Makes handshakes with these peers happen now, by `interface` or by the one that routes say.
+    public func nudge(_ peers: [String], by interface: String? = nil) throws(ControllerError) {
+        try done(.nudge(peers: peers, interface: interface), "nudge")
+    }
+
+    /// Has the node make its private key of a generation, if it has none; its public half.
+    public func prepareKey(_ generation: Int) throws(ControllerError) -> PublicKey {
+        let answer = try ask(.prepareKey(generation: generation))
+        guard case .key(let key) = answer else { throw Self.unexpected(answer, to: "prepare key") }
+        return key
+    }
+
+    /// Has the node make its SSH keys of a set, if it has none; their public halves.
+    public func prepareSSHKeys(_ generation: Int) throws(ControllerError) -> SSHNodeKeys {
+        let answer = try ask(.prepareSSHKeys(generation: generation))
+        guard case .sshKeys(let keys) = answer else {
+            throw Self.unexpected(answer, to: "prepare SSH keys")
+        }
+        return keys
+    }
+
+    /// Has the node wipe its keys of these sets.
+    public func forgetKeys(wireguard: [Int], ssh: [Int]) throws(ControllerError) {
+        try done(.forgetKeys(wireguard: wireguard, ssh: ssh), "forget keys")
     }
 
     /// Has every tunnel that begins on the node and waits try at once.

@@ -134,7 +134,9 @@ package final class NodeContact: Sendable {
 
     /// The JSON in what a command printed. Start-up files of the login shell may have said something first.
     static func answer(_ text: String) -> [UInt8] {
-        Array((text.split(whereSeparator: \.isNewline).last { $0.hasPrefix("{") } ?? "").utf8)
+        Array(
+            (text.split(whereSeparator: \.isNewline)
+                .last { $0.hasPrefix("{") || $0.hasPrefix("[{") || $0 == "[]" } ?? "").utf8)
     }
 
     /// A conversation with the agent over the connection that is open.

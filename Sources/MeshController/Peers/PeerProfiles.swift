@@ -96,13 +96,14 @@ extension ControllerState {
     }
 
     private func resolverInputs(_ topology: Topology) throws(ControllerError) -> ResolverInputs {
-        let keys = try nodeKeys(of: topology)
+        let sets = generations
+        let keys = try nodeKeys(of: topology, generation: sets.wireguard)
         let pairs = topology.managedPeerings()
-        let known = try presharedKeyIDs(for: pairs)
+        let known = try presharedKeyIDs(for: pairs, generation: sets.wireguard)
         return ResolverInputs(
             meshID: knownMeshID ?? "", issuedAt: Clocks.wallSeconds(),
             addresses: try previewAddresses(for: topology), keys: keys,
-            presharedKeys: { known[$0] }, generation: generation,
-            sshKeys: try sshKeys(of: topology))
+            presharedKeys: { known[$0] }, generation: sets.wireguard,
+            sshKeys: try sshKeys(of: topology, generation: sets.ssh))
     }
 }

@@ -92,6 +92,11 @@ public struct DownRun: Sendable {
         for (name, removal) in removed.results where removal.left.isEmpty {
             do throws(ControllerError) { try state.forget(name) } catch { failures[name] = error }
         }
+        if only.isEmpty && failures.isEmpty {
+            // Nobody is left whose keys could be rotated.
+            try state.endRotation(
+                state.generations, outcome: "the mesh was taken down", at: Clocks.wall())
+        }
         let lost: [ControllerError.Code] = [.unreachable, .timeout]
         var forgotten: Set<String> = []
         for (name, error) in removed.failures where forgetsLost && lost.contains(error.code) {

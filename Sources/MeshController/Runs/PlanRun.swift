@@ -144,22 +144,22 @@ public struct PlanRun: Sendable {
     }
 
     private func design(hellos: [String: NodeHello]) throws(ControllerError) -> MeshDesign {
-        var keys = try state.nodeKeys(of: topology)
-        for (name, hello) in hellos { keys[name] = hello.keys[state.generation] ?? keys[name] }
-        var sshKeys = try state.sshKeys(of: topology)
-        for (name, hello) in hellos {
-            sshKeys[name] = hello.sshKeys[state.sshGeneration] ?? sshKeys[name]
-        }
         let pairs = Set(topology.managedPeerings())
-        let known = try state.presharedKeyIDs(for: Array(pairs))
+        let layout = state.layout
+        var made: [Int: [Peering: PresharedKeyID]] = [:]
+        for generation in layout.generations {
+            made[generation] = try state.presharedKeyIDs(
+                for: Array(pairs), generation: generation)
+        }
+        let known = made
+        let inputs = try state.inputs(
+            for: topology, layout, addresses: try state.previewAddresses(for: topology),
+            hellos: hellos,
+            presharedKeys: { pair, generation in
+                pairs.contains(pair) ? known[generation]?[pair] ?? .unmade : nil
+            })
         return MeshDesign(
-            topology,
-            ResolverInputs(
-                meshID: state.knownMeshID ?? "", issuedAt: Clocks.wallSeconds(),
-                addresses: try state.previewAddresses(for: topology), keys: keys,
-                presharedKeys: { pairs.contains($0) ? known[$0] ?? .unmade : nil },
-                generation: state.generation, sshKeys: sshKeys),
-            expected: topology.managedNames)
+            topology, inputs.first, beside: inputs.beside, expected: topology.managedNames)
     }
 
     private func plan(

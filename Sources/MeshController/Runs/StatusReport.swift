@@ -78,6 +78,23 @@ public struct StatusReport: Codable, Sendable {
     /// Nodes that have left the topology and still run the mesh.
     public var former: [FormerNode]
 
+    /// Which keys are in use, and since when.
+    public var keys = KeyGenerations()
+    /// How old keys may become, where the topology says so. *Units:* seconds.
+    public var rotateEvery: Int?
+    /// The rotation of keys that is open, or nil.
+    public var rotation: RotationStatus?
+
+    /// A rotation that was begun and not ended.
+    public struct RotationStatus: Codable, Sendable {
+        /// What it is to do.
+        public var plan: RotationPlan
+        /// The step that it is at.
+        public var step: RotationStep
+        /// Whether it is on its way back.
+        public var isBack: Bool
+    }
+
     /// Whether a node's kernel differs from its document.
     public var hasDrift: Bool { nodes.contains { $0.report?.drift.isEmpty == false } }
     /// Whether the mesh is as it should be, as far as could be asked.

@@ -30,10 +30,19 @@ public final class StatusRun: Sendable {
             node throws(ControllerError) in
             try self.ask(node)
         }
-        return StatusReport.make(
+        // Somebody may be rotating keys while this looks on.
+        try state.rereadRotation()
+        var report = StatusReport.make(
             topology, reports: asked.results,
             failures: asked.failures.mapValues { ($0.message, $0.hint) },
             former: try state.formerNodes(besides: topology), now: Clocks.wall())
+        report.keys = state.generations
+        report.rotateEvery = topology.mesh.rotation?.seconds
+        report.rotation = state.openRotation.map { open in
+            StatusReport.RotationStatus(
+                plan: open.plan, step: open.progress.latest, isBack: open.progress.isBack)
+        }
+        return report
     }
 
     /// Says something else over the connection that a look has left open.

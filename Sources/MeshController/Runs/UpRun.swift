@@ -54,12 +54,18 @@ public struct UpRun: Sendable {
     public func run() throws(ControllerError) -> UpReport {
         let started = Clocks.monotonic()
         let managed = topology.managedNodes.filter { only?.contains($0.name) ?? true }
+        if state.openRotation != nil {
+            throw ControllerError(
+                .rotating, "a rotation of this mesh's keys is open",
+                hint: "meshproof rotate --resume, or meshproof rotate --abort")
+        }
+        try state.settleGenerations(at: Clocks.wall())
         let addresses = try state.allocateAddresses(for: topology)
         let identity = state.identity
 
         let contacts = try fleet.phase("connecting", managed, name: \.name) {
             node throws(ControllerError) in
-            try contact(node, identity: identity)
+            try prepared(try contact(node, identity: identity))
         }
         // In the topology's order, whoever answered first.
         let members = managed.compactMap { contacts.results[$0.name] }
@@ -67,6 +73,26 @@ public struct UpRun: Sendable {
 
         let design = try design(addresses: addresses)
         var outcomes = UpOutcomes(managed, members: contacts.results, failures: contacts.failures)
+        let changes = try bring(members, to: design, into: &outcomes)
+        try tidy(members.filter { outcomes.isGood($0.name) })
+
+        let handshakes = try awaitHandshakes(
+            members.filter { outcomes.isGood($0.name) }, anyChange: !changes.isEmpty)
+        let tunnels = try awaitTunnels(
+            members.filter { outcomes.isGood($0.name) }, anyChange: !changes.isEmpty)
+        for outcome in outcomes.inOrder where outcomes.isGood(outcome.node) { finish(outcome) }
+        return UpReport(
+            mesh: topology.mesh.name, nodes: outcomes.inOrder, handshakes: handshakes.alive,
+            peerings: handshakes.wanted, tunnels: tunnels,
+            waiting: design.waiting.map(\.text) + design.waitingTunnels.map(\.text),
+            former: try state.formerNodes(besides: topology).map(FormerNode.init),
+            seconds: Clocks.monotonic() - started)
+    }
+
+    /// Gives each node its document where it has not got it, or is not as it says; returns who got one.
+    func bring(
+        _ members: [Member], to design: MeshDesign, into outcomes: inout UpOutcomes
+    ) throws(ControllerError) -> [Change] {
         var changes: [Change] = []
         for member in members {
             guard let document = design.documents[member.name] else { continue }
@@ -87,18 +113,26 @@ public struct UpRun: Sendable {
             changes[index].document.revision = revisions[changes[index].name] ?? 0
         }
         try apply(changes, into: &outcomes)
+        return changes
+    }
 
-        let handshakes = try awaitHandshakes(
-            members.filter { outcomes.isGood($0.name) }, anyChange: !changes.isEmpty)
-        let tunnels = try awaitTunnels(
-            members.filter { outcomes.isGood($0.name) }, anyChange: !changes.isEmpty)
-        for outcome in outcomes.inOrder where outcomes.isGood(outcome.node) { finish(outcome) }
-        return UpReport(
-            mesh: topology.mesh.name, nodes: outcomes.inOrder, handshakes: handshakes.alive,
-            peerings: handshakes.wanted, tunnels: tunnels,
-            waiting: design.waiting.map(\.text) + design.waitingTunnels.map(\.text),
-            former: try state.formerNodes(besides: topology).map(FormerNode.init),
-            seconds: Clocks.monotonic() - started)
+    /// Has nodes wipe keys of sets that are over: those of a node that is new, or was away while keys were rotated.
+    private func tidy(_ members: [Member]) throws(ControllerError) {
+        let layout = state.layout
+        let identity = state.identity
+        func isOver(_ member: Member) -> Bool {
+            let hello = member.report.hello
+            return hello.keys.keys.contains { $0 != layout.wireguard }
+                || hello.sshKeys.keys.contains { $0 != layout.ssh }
+        }
+        _ = try fleet.phase("wiping keys", members.filter(isOver), name: \.name) {
+            member throws(ControllerError) in
+            let hello = member.report.hello
+            let agent = try member.contact.agent(meshID: identity.meshID, mesh: identity.mesh)
+            try agent.forgetKeys(
+                wireguard: hello.keys.keys.filter { $0 != layout.wireguard },
+                ssh: hello.sshKeys.keys.filter { $0 != layout.ssh })
+        }
     }
 
     private func finish(_ outcome: UpReport.Outcome) {
@@ -111,7 +145,23 @@ public struct UpRun: Sendable {
 
     // MARK: Contact
 
-    private func contact(_ node: Node, identity: MeshIdentity) throws(ControllerError) -> Member {
+    /// Has a node that is new, or was away while keys were rotated, make its keys of the sets in use.
+    private func prepared(_ member: Member) throws(ControllerError) -> Member {
+        let layout = state.layout
+        let hello = member.report.hello
+        let isMissing = hello.keys[layout.wireguard] == nil || hello.sshKeys[layout.ssh] == nil
+        guard isMissing else { return member }
+        let agent = try member.contact.agent(
+            meshID: state.identity.meshID, mesh: state.identity.mesh)
+        if hello.keys[layout.wireguard] == nil {
+            _ = try agent.prepareKey(layout.wireguard)
+        }
+        if hello.sshKeys[layout.ssh] == nil { _ = try agent.prepareSSHKeys(layout.ssh) }
+        return Member(
+            contact: member.contact, report: try agent.observe(), bootstrap: member.bootstrap)
+    }
+
+    func contact(_ node: Node, identity: MeshIdentity) throws(ControllerError) -> Member {
         let contact = try NodeContact(
             node, mesh: identity.mesh, by: carrier, timeout: settings.timeout)
         var bootstrap: [PlanStep] = []
@@ -163,19 +213,22 @@ public struct UpRun: Sendable {
 
     // MARK: Resolve
 
-    private func design(addresses: [String: [IPAddress]]) throws(ControllerError) -> MeshDesign {
-        let keys = try state.nodeKeys(of: topology)
-        let pairs = topology.managedPeerings().filter {
-            keys[$0.a] != nil && keys[$0.b] != nil
+    func design(addresses: [String: [IPAddress]]) throws(ControllerError) -> MeshDesign {
+        let layout = state.layout
+        var made: [Int: [Peering: PresharedKeyID]] = [:]
+        for generation in layout.generations {
+            let keys = try state.nodeKeys(of: topology, generation: generation)
+            let pairs = topology.managedPeerings().filter {
+                keys[$0.a] != nil && keys[$0.b] != nil
+            }
+            let shared = Set(pairs)
+            made[generation] = try state.ensurePresharedKeys(for: pairs, generation: generation)
+                .filter { shared.contains($0.key) }
         }
-        let presharedKeys = try state.ensurePresharedKeys(for: pairs)
-        let shared = Set(pairs)
-        return MeshDesign(
-            topology,
-            ResolverInputs(
-                meshID: state.identity.meshID, issuedAt: Clocks.wallSeconds(),
-                addresses: addresses, keys: keys,
-                presharedKeys: { shared.contains($0) ? presharedKeys[$0] : nil },
-                generation: state.generation, sshKeys: try state.sshKeys(of: topology)))
+        let known = made
+        let inputs = try state.inputs(
+            for: topology, layout, addresses: addresses,
+            presharedKeys: { pair, generation in known[generation]?[pair] })
+        return MeshDesign(topology, inputs.first, beside: inputs.beside)
     }
 }

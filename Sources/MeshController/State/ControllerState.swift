@@ -3,15 +3,14 @@ public import MeshModel
 public import NodeProtocol
 import Secrets
 import StateStore
+import Synchronization
 
 /// What the controller remembers of one mesh: identity, addresses, nodes' public keys, and sealed secrets.
 ///
 /// Opened for writing it makes what is missing; opened for reading it changes nothing, and may find nothing.
 public final class ControllerState: Sendable {
-    /// The generation of keys that is in use.
-    public let generation = 0
-    /// The set of SSH keys that is in use.
-    public let sshGeneration = 0
+    /// The sets of keys in use, and the rotation between two of them that is open.
+    let rotation: Mutex<RotationNote>
     /// What the operator must be told, for instance that a key file was made.
     public let notice: String?
 
@@ -42,12 +41,14 @@ public final class ControllerState: Sendable {
             opened = nil
             dismantled = nil
             notice = nil
+            rotation = Mutex(try Self.rotationNote(store))
             return
         }
         let store = try Self.translate {
             try StateStore.openForWriting(folder: folders.state)
         }
         self.store = store
+        rotation = Mutex(try Self.rotationNote(store))
         let unlocked = try Self.unlock(store, folders, passphraseFile: passphraseFile)
         let vault = Vault(key: unlocked.key)
         notice = unlocked.notice
@@ -78,6 +79,7 @@ public final class ControllerState: Sendable {
             return try StateStore.openForWriting(folder: folders.state)
         }
         self.store = store
+        rotation = Mutex(try Self.rotationNote(store))
         opened = nil
         notice = nil
         dismantled = try Self.translate {

@@ -20,9 +20,11 @@ extension ControllerState {
         }
     }
 
-    /// Public keys of the topology's nodes for the present generation: from the topology for unmanaged nodes,
+    /// Public keys of the topology's nodes for a generation: from the topology for unmanaged nodes,
     /// from what nodes said for the others.
-    public func nodeKeys(of topology: Topology) throws(ControllerError) -> [String: PublicKey] {
+    public func nodeKeys(
+        of topology: Topology, generation: Int
+    ) throws(ControllerError) -> [String: PublicKey] {
         var keys: [String: PublicKey] = [:]
         for node in topology.nodes { keys[node.name] = node.publicKey }
         guard let store else { return keys }
@@ -33,13 +35,15 @@ extension ControllerState {
         return keys
     }
 
-    /// The managed nodes' public SSH keys for tunnels, of the present set, as far as the nodes have told them.
-    public func sshKeys(of topology: Topology) throws(ControllerError) -> [String: SSHNodeKeys] {
+    /// The managed nodes' public SSH keys for tunnels, of one set, as far as the nodes have told them.
+    public func sshKeys(
+        of topology: Topology, generation: Int
+    ) throws(ControllerError) -> [String: SSHNodeKeys] {
         guard let store else { return [:] }
         let records = try Self.translate { try NodeRegistry(store).all() }
         var keys: [String: SSHNodeKeys] = [:]
         for node in topology.nodes where node.managed {
-            keys[node.name] = records[node.name]?.sshKeys?[sshGeneration]
+            keys[node.name] = records[node.name]?.sshKeys?[generation]
         }
         return keys
     }
@@ -86,10 +90,12 @@ extension ControllerState {
         let store = try storeForWriting()
         try Self.translate {
             let registry = PresharedKeyRegistry(store)
-            let pairs = try registry.all(generation: generation).keys.filter {
-                $0.a == name || $0.b == name
+            for generation in try registry.generations() {
+                let pairs = try registry.all(generation: generation).keys.filter {
+                    $0.a == name || $0.b == name
+                }
+                try registry.remove(Array(pairs), generation: generation)
             }
-            try registry.remove(Array(pairs), generation: generation)
             try NodeRegistry(store).remove(name)
             try store.delete("connect/\(name)")
         }

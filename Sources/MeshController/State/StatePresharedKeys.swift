@@ -6,7 +6,7 @@ import StateStore
 extension ControllerState {
     /// The names of the preshared keys of these pairs, as far as they are made.
     public func presharedKeyIDs(
-        for pairs: [Peering]
+        for pairs: [Peering], generation: Int
     ) throws(ControllerError) -> [Peering: PresharedKeyID] {
         guard let store else { return [:] }
         return try Self.translate {
@@ -16,11 +16,11 @@ extension ControllerState {
 
     /// The names of the preshared keys of these pairs; missing keys are made, sealed and kept first.
     public func ensurePresharedKeys(
-        for pairs: [Peering]
+        for pairs: [Peering], generation: Int
     ) throws(ControllerError) -> [Peering: PresharedKeyID] {
         let opened = try writer()
         let registry = PresharedKeyRegistry(try storeForWriting())
-        var known = try presharedKeyIDs(for: pairs)
+        var known = try presharedKeyIDs(for: pairs, generation: generation)
         let missing = pairs.filter { known[$0] == nil }
         if missing.isEmpty { return known }
         return try Self.translate {
@@ -30,7 +30,7 @@ extension ControllerState {
             }
             let named = Array(zip(missing, ids))
             let sealed = try opened.vault.sealMany(
-                keys, width: PresharedKeys.width, names: named.map(sealName))
+                keys, width: PresharedKeys.width, names: named.map { sealName($0, $1, generation) })
             var entries: [Peering: PresharedKeyRegistry.Entry] = [:]
             for ((pair, id), blob) in zip(named, sealed) {
                 entries[pair] = PresharedKeyRegistry.Entry(id: id, sealed: blob)
@@ -49,7 +49,10 @@ extension ControllerState {
         let registry = PresharedKeyRegistry(try storeForWriting())
         return try Self.translate {
             var payloads: [PresharedKeyPayload] = []
-            for peer in document.interfaces.flatMap(\.peers) where peer.presharedKey != nil {
+            let all = document.interfaces.flatMap { interface in
+                interface.peers.filter { $0.presharedKey != nil }.map { (interface.generation, $0) }
+            }
+            for (generation, peer) in all {
                 let pair = Peering(document.node, peer.node)
                 guard let entry = try registry.entry(of: pair, generation: generation) else {
                     throw ControllerError(
@@ -62,7 +65,8 @@ extension ControllerState {
                         "the preshared key of \(pair.a) and \(pair.b) has changed meanwhile",
                         hint: "run meshproof up again")
                 }
-                let key = try opened.vault.open(entry.sealed, name: sealName(pair, entry.id))
+                let key = try opened.vault.open(
+                    entry.sealed, name: sealName(pair, entry.id, generation))
                 payloads.append(PresharedKeyPayload(id: entry.id, key: SecretText.encode(key)))
             }
             return payloads
@@ -71,12 +75,23 @@ extension ControllerState {
 
     /// What a key is sealed under. The id is part of it, so that the one that is kept beside the sealed key, in clear,
     /// cannot be changed without notice.
-    private func sealName(_ pair: Peering, _ id: PresharedKeyID) -> String {
+    private func sealName(
+        _ pair: Peering, _ id: PresharedKeyID, _ generation: Int
+    ) -> String {
         "psk/\(generation)/\(pair.a)/\(pair.b)/\(id.rawValue)"
     }
 
     /// The same, from the store's key and the id before the sealed key.
     static func sealName(presharedKey key: String, id: [UInt8]) -> String {
         "\(key)/\(Base64.hex(id))"
+    }
+
+    /// Forgets every preshared key of a generation that is over.
+    func forgetPresharedKeys(generation: Int) throws(ControllerError) {
+        let registry = PresharedKeyRegistry(try storeForWriting())
+        try Self.translate {
+            let pairs = try registry.all(generation: generation).keys
+            try registry.remove(Array(pairs), generation: generation)
+        }
     }
 }

@@ -11,18 +11,16 @@ struct VerifyKnowledge: Sendable {
     private let addresses: [String: [IPAddress]]
     private let unmanagedKeys: [String: PublicKey]
 
-    init(_ topology: Topology, _ state: ControllerState, meshID: String) throws(ControllerError) {
+    init(_ topology: Topology, _ state: ControllerState) throws(ControllerError) {
         nonce = ControllerState.newMeshID()
         self.topology = topology
         addresses = try state.previewAddresses(for: topology)
+        // During a rotation: of the step that is being taken, or was last.
+        let inputs = try state.inputs(
+            for: topology, state.layout, addresses: addresses, presharedKeys: { _, _ in nil })
         documents =
             MeshDesign(
-                topology,
-                ResolverInputs(
-                    meshID: meshID, issuedAt: Clocks.wallSeconds(), addresses: addresses,
-                    keys: try state.nodeKeys(of: topology), generation: state.generation,
-                    sshKeys: try state.sshKeys(of: topology)),
-                expected: topology.managedNames
+                topology, inputs.first, beside: inputs.beside, expected: topology.managedNames
             ).documents
         var keys: [String: PublicKey] = [:]
         for node in topology.nodes where !node.managed { keys[node.name] = node.publicKey }

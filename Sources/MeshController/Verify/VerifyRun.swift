@@ -53,7 +53,7 @@ public struct VerifyRun: Sendable {
                 .enroll, "mesh \(topology.mesh.name) has not been brought up yet",
                 hint: "run meshproof up")
         }
-        let known = try VerifyKnowledge(topology, state, meshID: meshID)
+        let known = try VerifyKnowledge(topology, state)
         let nonce = known.nonce
         // A wrong name is told before anybody is asked anything.
         _ = try question.select(known.resolver(looks: [:]).cases())

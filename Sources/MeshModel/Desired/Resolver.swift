@@ -16,13 +16,16 @@ public struct ResolverInputs: Sendable {
     public var generation: Int
     /// Every managed node's SSH keys for tunnels; a missing pair becomes ``SSHNodeKeys/unmade``.
     public var sshKeys: [String: SSHNodeKeys]
+    /// SSH keys that are accepted beside those, while keys are being rotated.
+    public var sshKeysBeside: [String: SSHNodeKeys]
 
     /// Gathers the parts.
     public init(
         meshID: String, revision: [String: UInt64] = [:], issuedAt: Int64,
         addresses: [String: [IPAddress]], keys: [String: PublicKey] = [:],
         presharedKeys: @escaping @Sendable (Peering) -> PresharedKeyID? = { _ in nil },
-        generation: Int = 0, sshKeys: [String: SSHNodeKeys] = [:]
+        generation: Int = 0, sshKeys: [String: SSHNodeKeys] = [:],
+        sshKeysBeside: [String: SSHNodeKeys] = [:]
     ) {
         self.meshID = meshID
         self.revision = revision
@@ -32,6 +35,7 @@ public struct ResolverInputs: Sendable {
         self.presharedKeys = presharedKeys
         self.generation = generation
         self.sshKeys = sshKeys
+        self.sshKeysBeside = sshKeysBeside
     }
 }
 

@@ -26,7 +26,10 @@ struct TunnelResolver {
             let old = servers[node.name] ?? server(of: node)
             servers[node.name] = granting(tunnel, to: from, in: old)
         }
-        for name in servers.keys { servers[name]?.grants.sort { $0.node < $1.node } }
+        for (name, server) in servers {
+            // Each node's two keys stand together, the one that it shows first.
+            servers[name]?.grants = server.grants.sorted { $0.node < $1.node }.flatMap(doubled)
+        }
         return (tunnels.mapValues { $0.sorted { $0.edge < $1.edge } }, servers)
     }
 
@@ -41,8 +44,25 @@ struct TunnelResolver {
             edge: edge.id, node: node.name, way: way,
             server: Endpoint(host: host, port: topology.mesh.tunnelPort),
             user: Ownership.tunnelUser(mesh: topology.mesh.name),
-            hostKeys: [keys(of: node.name).host], clientKey: keys(of: from).client,
+            hostKeys: hostKeys(of: node.name), clientKey: keys(of: from).client,
             entrances: Self.entrances(edge, service), target: target)
+    }
+
+    /// A grant, and the same for the key that its node is to show next, or showed before.
+    private func doubled(_ grant: TunnelGrant) -> [TunnelGrant] {
+        guard let beside = inputs.sshKeysBeside[grant.node], beside.client != grant.key else {
+            return [grant]
+        }
+        var second = grant
+        second.key = beside.client
+        return [grant, second]
+    }
+
+    /// The host keys that a node's server may show.
+    private func hostKeys(of node: String) -> [PublicKey] {
+        let first = keys(of: node).host
+        guard let beside = inputs.sshKeysBeside[node]?.host, beside != first else { return [first] }
+        return [first, beside]
     }
 
     private func keys(of node: String) -> SSHNodeKeys { inputs.sshKeys[node] ?? .unmade }

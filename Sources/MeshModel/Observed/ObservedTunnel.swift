@@ -12,6 +12,8 @@ public struct ObservedTunnel: Codable, Sendable, Equatable {
     public var algorithms: TunnelAlgorithms?
     /// Connections that are open now.
     public var connections: Int
+    /// Those of them that go through a former session, until they end.
+    public var draining: Int
     /// Connections that were ever accepted.
     public var accepted: UInt64
     /// Bytes from applications to the service. *Units:* bytes of payload, since the tunnel was made.
@@ -40,7 +42,8 @@ public struct ObservedTunnel: Codable, Sendable, Equatable {
     /// Gathers the parts.
     public init(
         tunnel: DesiredTunnel, state: State, since: Double, listening: [TunnelEnd] = [],
-        algorithms: TunnelAlgorithms? = nil, connections: Int = 0, accepted: UInt64 = 0,
+        algorithms: TunnelAlgorithms? = nil, connections: Int = 0, draining: Int = 0,
+        accepted: UInt64 = 0,
         sent: UInt64 = 0, received: UInt64 = 0, reconnects: Int = 0,
         problems: [TunnelProblem] = [], lastError: TunnelProblem? = nil
     ) {
@@ -50,6 +53,7 @@ public struct ObservedTunnel: Codable, Sendable, Equatable {
         self.listening = listening
         self.algorithms = algorithms
         self.connections = connections
+        self.draining = draining
         self.accepted = accepted
         self.sent = sent
         self.received = received

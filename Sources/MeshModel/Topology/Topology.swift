@@ -73,12 +73,14 @@ public struct Mesh: Sendable, Equatable {
     public var guardEnabled: Bool
     /// Whether nodes are to know each other by `<node>.<mesh>`; on by default.
     public var namesEnabled: Bool
+    /// How often keys are to be replaced, or nil where nobody said.
+    public var rotation: RotationSchedule?
 
     /// Gathers the parts.
     public init(
         name: String, networks: [IPPrefix], port: UInt16 = 51820, tunnelPort: UInt16? = nil,
         peering: Peering = .paths, keepalive: UInt16? = nil, mtu: Int? = nil,
-        guardEnabled: Bool = true, namesEnabled: Bool = true
+        guardEnabled: Bool = true, namesEnabled: Bool = true, rotation: RotationSchedule? = nil
     ) {
         self.name = name
         self.networks = networks
@@ -89,6 +91,7 @@ public struct Mesh: Sendable, Equatable {
         self.mtu = mtu
         self.guardEnabled = guardEnabled
         self.namesEnabled = namesEnabled
+        self.rotation = rotation
     }
 }
 

@@ -36,8 +36,8 @@ extension AgentCore {
         case .rollback(let revision):
             try rollBack(revision, at: now)
             return .done
-        case .nudge(let peers):
-            kernel.nudge(addressesToNudge(of: peers.map(Set.init)))
+        case .nudge(let peers, let interface):
+            kernel.nudge(addressesToNudge(of: peers.map(Set.init), by: interface), by: interface)
             return .done
         case .wakeTunnels:
             kernel.tunnels.wake()
@@ -53,6 +53,16 @@ extension AgentCore {
                 try asking { () throws(NodeError) in try keys.prepare(generation) })
         case .succeed(let chain):
             try succeed(chain)
+            return .done
+        case .prepareSSHKeys(let generation):
+            return .sshKeys(
+                try asking { () throws(NodeError) in
+                    SSHNodeKeys(
+                        client: try keys.sshClientKey(generation),
+                        host: try keys.sshHostKey(generation))
+                })
+        case .forgetKeys(let wireguard, let ssh):
+            try forget(wireguard, ssh: ssh)
             return .done
         case .down: return .removed(takeDown(at: now))
         }
@@ -97,12 +107,37 @@ extension AgentCore {
         try asking { () throws(NodeError) in try plan(document.desired, at: now) }
     }
 
+    private func forget(_ generations: [Int], ssh: [Int]) throws(ProtocolError) {
+        let named = Set(generations.filter((0...9).contains))
+        let namedSSH = Set(ssh.filter((0...9).contains))
+        try asking { () throws(NodeError) in
+            let own = try keys.sshPublicKeys()
+            let wanted = namedSSH.compactMap { own[$0] }
+            func isUsed(_ document: NodeDocument) -> Bool {
+                document.interfaces.contains { named.contains($0.generation) }
+                    || document.tunnels.contains { tunnel in
+                        wanted.contains { $0.client == tunnel.clientKey }
+                    }
+                    || wanted.contains { $0.host == document.tunnelServer?.hostKey }
+            }
+            // A staged document is only a wish; one that is in force is not.
+            try store.dropStaged(where: isUsed)
+            if store.live.contains(where: isUsed) {
+                throw NodeError(
+                    .usage, "forget keys", "", "the document in force names one of these keys")
+            }
+            for generation in named { try keys.forget(generation: generation) }
+            for generation in namedSSH { try keys.forgetSSH(generation: generation) }
+        }
+    }
+
     /// One overlay address of each peer that is wanted; nil wants all. For a hub, which has the whole overlay, the
     /// network's own address, which no node has.
-    private func addressesToNudge(of wanted: Set<String>?) -> [IPAddress] {
-        let peers = (target?.interfaces ?? []).flatMap(\.peers).filter {
-            wanted?.contains($0.node) ?? true
-        }
+    private func addressesToNudge(
+        of wanted: Set<String>?, by interface: String?
+    ) -> [IPAddress] {
+        let interfaces = (target?.interfaces ?? []).filter { interface ?? $0.name == $0.name }
+        let peers = interfaces.flatMap(\.peers).filter { wanted?.contains($0.node) ?? true }
         let addresses = peers.compactMap { peer in
             (peer.allowedIPs.first { $0.isHost } ?? peer.allowedIPs.first)?.address
         }

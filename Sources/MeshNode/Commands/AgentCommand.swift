@@ -28,8 +28,10 @@ enum AgentCommand {
         let bootID = NodeCommands.bootID()
         let keys = NodeKeys(folders, storage)
         // A node that was enrolled before there were tunnels has none yet.
-        _ = try keys.sshClientKey(0)
-        _ = try keys.sshHostKey(0)
+        if try keys.sshPublicKeys().isEmpty {
+            _ = try keys.sshClientKey(0)
+            _ = try keys.sshHostKey(0)
+        }
         let tunnels = TunnelRoom(
             folders: folders, keys: keys,
             server: TunnelServer(

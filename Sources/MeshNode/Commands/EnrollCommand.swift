@@ -16,7 +16,8 @@ enum EnrollCommand {
         let storage = FileStorage()
         try enroll(wanted, try options.succession(), folders, storage)
         let keys = NodeKeys(folders, storage)
-        _ = try keys.prepare(0)
+        // A node that has keys has them for a set that is in use; which one a new node needs, the controller says next.
+        if try keys.publicKeys().isEmpty { _ = try keys.prepare(0) }
         let starter = AgentStarter(folders: folders, program: try NodeCommands.programPath())
         let agent = try starter.ensure()
         let answer = Enrollment(

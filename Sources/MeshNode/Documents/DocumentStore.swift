@@ -105,6 +105,11 @@ package final class DocumentStore {
         }
     }
 
+    /// The document in force as it is on the disk; for a process beside the agent, which changes nothing.
+    package func read(_ check: DocumentCheck) throws(NodeError) -> NodeDocument? {
+        try taken("current", check)?.document
+    }
+
     /// Keeps a checked document for ``commit(until:bootID:)``, in place of any other.
     package func stage(_ taken: TakenDocument) throws(NodeError) {
         try write(taken.signed, "staged")
@@ -178,6 +183,16 @@ package final class DocumentStore {
             except: Set(
                 documents.flatMap(\.document.interfaces).flatMap(\.peers).compactMap(\.presharedKey)
             ))
+    }
+
+    /// The documents that the node lives by, or may have to go back to.
+    package var live: [NodeDocument] {
+        [current, unconfirmed?.taken].compactMap { $0?.document }
+    }
+
+    /// Drops the staged document where `isUnwanted` says so.
+    package func dropStaged(where isUnwanted: (NodeDocument) -> Bool) throws(NodeError) {
+        if let staged, isUnwanted(staged.document) { try dropStaged() }
     }
 
     private func dropStaged() throws(NodeError) {

@@ -55,14 +55,20 @@ package final class NodeKeys {
         }
     }
 
-    /// Wipes a generation's keys, those for SSH too.
+    /// Wipes a generation's private key.
     package func forget(generation: Int) throws(NodeError) {
         known = nil
+        do { try storage.wipe(folders.key(generation: generation)) } catch {
+            throw NodeError("wipe private key", error)
+        }
+    }
+
+    /// Wipes the SSH keys of a set, which are counted apart from WireGuard's.
+    package func forgetSSH(generation: Int) throws(NodeError) {
         for path in [
-            folders.key(generation: generation), folders.clientKey(generation: generation),
-            folders.hostKey(generation: generation),
+            folders.clientKey(generation: generation), folders.hostKey(generation: generation),
         ] {
-            do { try storage.wipe(path) } catch { throw NodeError("wipe private key", error) }
+            do { try storage.wipe(path) } catch { throw NodeError("wipe SSH key", error) }
         }
     }
 

@@ -43,8 +43,8 @@ package protocol NodeKernel: AnyObject {
     func observe(_ scope: KernelScope) throws(NodeError) -> ObservedNode
     /// Carries out steps in order, up to the first that fails.
     func apply(_ steps: [PlanStep]) -> ApplyOutcome
-    /// Sends something small to each address, without waiting.
-    func nudge(_ addresses: [IPAddress])
+    /// Sends something small to each address, without waiting; by `interface`, or by where routes lead.
+    func nudge(_ addresses: [IPAddress], by interface: String?)
     /// Something has changed outside: what was remembered of the underlay counts no more.
     func forgetUnderlay()
     /// Processes that hold an interface of the mesh, a line each.

@@ -3,8 +3,8 @@ import LinuxSystem
 package import MeshModel
 
 extension RealKernel {
-    package func nudge(_ addresses: [IPAddress]) {
-        Nudge.send(to: addresses)
+    package func nudge(_ addresses: [IPAddress], by interface: String?) {
+        Nudge.send(to: addresses, by: interface)
     }
 
     /// wireguard-go processes, of this mount namespace, that were started for an interface of the mesh.
@@ -39,7 +39,9 @@ enum Nudge {
     private static let port = Ownership.nudgePort
 
     /// Sends to each address and does not wait; what cannot be sent now is left out.
-    static func send(to addresses: [IPAddress]) {
+    ///
+    /// - Parameter interface: what the datagrams leave by, whatever routes say. *Source:* socket(7), SO_BINDTODEVICE.
+    static func send(to addresses: [IPAddress], by interface: String?) {
         for family in [IPAddress.Family.ipv4, .ipv6] {
             let targets = addresses.filter { $0.family == family }
             if targets.isEmpty { continue }
@@ -48,8 +50,15 @@ enum Nudge {
                 Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
             guard number >= 0 else { continue }
             let sender = Descriptor(owning: number)
+            if let interface, !bind(sender.number, to: interface) { continue }
             for target in targets { send(target, from: sender.number) }
         }
+    }
+
+    private static func bind(_ number: Int32, to interface: String) -> Bool {
+        let name = Array(interface.utf8) + [0]
+        return setsockopt(
+            number, SOL_SOCKET, SO_BINDTODEVICE, name, socklen_t(name.count)) == 0
     }
 
     private static func send(_ address: IPAddress, from number: Int32) {

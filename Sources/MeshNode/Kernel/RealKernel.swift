@@ -24,6 +24,8 @@ package final class RealKernel: NodeKernel {
     private var last = ObservedNode.bare
     /// Where each link was found; asked anew once a link was made or removed.
     private var indexes: [String: Int32] = [:]
+    /// Whether every link of ours takes packets in by either way, as far as these steps know.
+    private var isLoose = false
 
     /// Makers of routes by whom a route by an interface of ours counts as put there by hand: `ip route` writes
     /// boot, and networking scripts static. *Source:* `linux/rtnetlink.h`, RTPROT_BOOT, RTPROT_STATIC.
@@ -122,6 +124,7 @@ package final class RealKernel: NodeKernel {
     // MARK: applying
 
     package func apply(_ steps: [PlanStep]) -> ApplyOutcome {
+        isLoose = false
         var done = 0
         while done < steps.count {
             let batch = PeerBatch(steps[done...])
@@ -173,6 +176,7 @@ package final class RealKernel: NodeKernel {
             try link(name, "bring up") { index throws(NetlinkError) in
                 try routes.setLink(index: index, up: true)
             }
+            loosenReversePath()
         case .addAddress(let name, let address):
             try link(name, "add address") { index throws(NetlinkError) in
                 try routes.addAddress(index: index, address)
@@ -235,11 +239,19 @@ package final class RealKernel: NodeKernel {
         if let name = route.interface {
             wanted.interfaceIndex = try presentIndex(of: name)
             try refuseForeign(route)
+            // From the first route that moves to a second interface on, packets come by either.
+            if indexes.count > 1 && !isLoose { loosenReversePath() }
         }
         let sent = wanted
         try asking("set route \(route.destination)") { () throws(NetlinkError) in
             try routes.replaceRoute(sent)
         }
+    }
+
+    /// A kernel without IPv4's filter, or one that does not tell, is none that could be in the way.
+    private func loosenReversePath() {
+        for index in indexes.values { try? routes.loosenReversePath(index: index) }
+        isLoose = true
     }
 
     /// Replacing a route that somebody else made would take what is theirs.

@@ -10,6 +10,9 @@ import SSHTunnel
 package final class TunnelRoom: NodeTunnels {
     /// How long connections of a tunnel that is closed or moved may go on. *Units:* seconds.
     private static let drain: Double = 60
+    /// The same where only keys have changed: then the server ends the former session, once the controller has its
+    /// key taken away. *Units:* seconds.
+    private static let rekeyedDrain: Double = 900
 
     private let folders: NodeFolders
     private let keys: NodeKeys
@@ -83,7 +86,12 @@ package final class TunnelRoom: NodeTunnels {
     private func bring(_ wanted: DesiredTunnel) throws(NodeError) {
         let identity = try identityFile(of: wanted)
         if let entry = open[wanted.edge] {
-            entry.tunnel.change(to: wanted, identityFile: identity, drain: Self.drain)
+            var rekeyed = entry.told
+            rekeyed.clientKey = wanted.clientKey
+            rekeyed.hostKeys = wanted.hostKeys
+            entry.tunnel.change(
+                to: wanted, identityFile: identity,
+                drain: rekeyed == wanted ? Self.rekeyedDrain : Self.drain)
             open[wanted.edge] = Open(tunnel: entry.tunnel, told: wanted)
             return
         }

@@ -57,6 +57,15 @@ enum LinkCodec {
     static let info: UInt16 = 18
     static let infoKind: UInt16 = 1
     static let group: UInt16 = 27
+    /// IFLA_AF_SPEC: what a link has for each address family, by family.
+    static let familySettings: UInt16 = 26
+    /// AF_INET, within it.
+    static let ipv4: UInt16 = 2
+    /// IFLA_INET_CONF, within that.
+    static let configuration: UInt16 = 1
+    /// IPV4_DEVCONF_RP_FILTER, within that; 2 is loose.
+    static let reversePathFilter: UInt16 = 8
+    static let looseReversePath: UInt32 = 2
     static let extensionMask: UInt16 = 29
     static let xdp: UInt16 = 43
     /// IFLA_XDP_ATTACHED: 0 where there is none.

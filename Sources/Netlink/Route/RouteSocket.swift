@@ -98,6 +98,26 @@ public final class RouteSocket: Sendable {
         try connection.request(&writer, "change link", "\(index)")
     }
 
+    /// Has IPv4 take packets in by a link though their answers leave by another: while two links share their
+    /// addresses, the two ends need not agree on which one to use.
+    ///
+    /// *Source:* `linux/if_link.h` (IFLA_AF_SPEC, IFLA_INET_CONF), `linux/ip.h` (IPV4_DEVCONF_RP_FILTER), and ip-sysctl:
+    /// of 2 for the link and what holds for all links, the greater one counts, and 2 is loose.
+    public func loosenReversePath(index: Int32) throws(NetlinkError) {
+        var writer = NetlinkWriter()
+        writer.start(
+            type: RouteMessage.newLink, flags: NetlinkFlags.request | NetlinkFlags.acknowledge)
+        LinkCodec.header(&writer, index: index)
+        writer.nested(LinkCodec.familySettings) { settings in
+            settings.nested(LinkCodec.ipv4) { ipv4 in
+                ipv4.nested(LinkCodec.configuration) {
+                    $0.put(LinkCodec.reversePathFilter, LinkCodec.looseReversePath)
+                }
+            }
+        }
+        try connection.request(&writer, "loosen reverse path", "\(index)")
+    }
+
     // MARK: Addresses
 
     /// All addresses of all links.

@@ -6,6 +6,7 @@ import Synchronization
 final class TunnelBoard: Sendable {
     private let board: Mutex<ObservedTunnel>
     private let connections = Atomic<Int>(0)
+    private let draining = Atomic<Int>(0)
     private let accepted = Atomic<UInt64>(0)
     private let sent = Atomic<UInt64>(0)
     private let received = Atomic<UInt64>(0)
@@ -17,6 +18,7 @@ final class TunnelBoard: Sendable {
     func observed() -> ObservedTunnel {
         var copy = board.withLock { $0 }
         copy.connections = connections.load(ordering: .relaxed)
+        copy.draining = draining.load(ordering: .relaxed)
         copy.accepted = accepted.load(ordering: .relaxed)
         copy.sent = sent.load(ordering: .relaxed)
         copy.received = received.load(ordering: .relaxed)
@@ -29,8 +31,9 @@ final class TunnelBoard: Sendable {
     func countAccepted() { accepted.wrappingAdd(1, ordering: .relaxed) }
 
     /// Publishes what changes with every byte.
-    func count(connections: Int, sent: UInt64, received: UInt64) {
+    func count(connections: Int, draining: Int, sent: UInt64, received: UInt64) {
         self.connections.store(connections, ordering: .relaxed)
+        self.draining.store(draining, ordering: .relaxed)
         self.sent.wrappingAdd(sent, ordering: .relaxed)
         self.received.wrappingAdd(received, ordering: .relaxed)
     }

@@ -145,7 +145,10 @@ final class TunnelLoop {
             add(current)
         }
         for (session, _) in draining { add(session) }
-        board.count(connections: connections, sent: sent, received: received)
+        board.count(
+            connections: connections,
+            draining: draining.reduce(0) { $0 + $1.session.connections.count }, sent: sent,
+            received: received)
     }
 
     /// When something has to be looked at although nothing happens.
@@ -202,8 +205,13 @@ final class TunnelLoop {
     private func change(to new: DesiredTunnel, identityFile file: String, drain: Double) {
         if stopAt != nil { return }
         let old = tunnel
+        // A session whose server has proven a key that is still accepted is right whatever other keys are.
+        let isAccepted =
+            old.hostKeys == new.hostKeys
+            || isCurrentRight
+                && (current.map { new.hostKeys.contains($0.algorithms.hostKey) } ?? false)
         let isSame =
-            old.server == new.server && old.user == new.user && old.hostKeys == new.hostKeys
+            old.server == new.server && old.user == new.user && isAccepted
             && old.clientKey == new.clientKey && identityFile == file
         tunnel = new
         identityFile = file

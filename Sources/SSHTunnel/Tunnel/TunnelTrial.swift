@@ -56,6 +56,22 @@ public enum TunnelTrial {
         return .refused("it takes no key that it does not know")
     }
 
+    /// Logs in as the tunnel does, with a key that is not to be let in any more.
+    ///
+    /// *Throws:* ``SSHError`` where it does not come to an answer.
+    public static func logIn(
+        _ tunnel: DesiredTunnel, identityFile: String, timeout: Double
+    ) throws(SSHError) -> Answer {
+        do throws(SSHError) {
+            _ = try TunnelLogin.run(
+                tunnel, identityFile: identityFile, timeout: timeout, interrupt: -1)
+        } catch {
+            if error.code == .authentication { return .refused(error.detail) }
+            throw error
+        }
+        return .allowed("it lets the key in")
+    }
+
     /// Logs in as the tunnel does, and asks for a channel to `target`, and to listen at the server.
     ///
     /// *Throws:* ``SSHError`` where it does not come to an answer.

@@ -23,6 +23,7 @@ struct DraftMesh {
     var mtu: Marked<Int>?
     var guardEnabled: Marked<Bool>?
     var namesEnabled: Marked<Bool>?
+    var rotation: Marked<RotationSchedule>?
 }
 
 struct DraftNode {
@@ -101,7 +102,7 @@ extension Draft {
                 peering: mesh.peering?.value ?? .paths, keepalive: mesh.keepalive?.value,
                 mtu: mesh.mtu?.value,
                 guardEnabled: mesh.guardEnabled?.value ?? true,
-                namesEnabled: mesh.namesEnabled?.value ?? true),
+                namesEnabled: mesh.namesEnabled?.value ?? true, rotation: mesh.rotation?.value),
             nodes: nodes.map(\.node),
             services: services.map(\.service),
             paths: paths.map { path in

@@ -12,6 +12,7 @@ struct MeshReader {
         let keys = [
             "name", "network", "port", "tunnel_port", "peering", "keepalive", "mtu", "guard",
             "names",
+            "rotate",
         ]
         guard let fields = Fields(node, of: "`mesh`", keys: keys, read) else { return mesh }
         if let value = fields["name"] {
@@ -49,7 +50,22 @@ struct MeshReader {
         mesh.mtu = fields["mtu"].flatMap { read.integer($0, "an MTU", 1280...65455) }
         mesh.guardEnabled = fields["guard"].flatMap { read.boolean($0, "`on` or `off`") }
         mesh.namesEnabled = fields["names"].flatMap { read.boolean($0, "`on` or `off`") }
+        mesh.rotation = fields["rotate"].flatMap(rotation)
         return mesh
+    }
+
+    private func rotation(_ node: YAMLNode) -> Marked<RotationSchedule>? {
+        let fix = "write `rotate: every 30d`, with h, d or w; an hour at least"
+        guard let text = read.text(node, "how often keys are replaced, like `every 30d`") else {
+            return nil
+        }
+        guard let schedule = RotationSchedule(text.value) else {
+            read.sink.error(
+                "`\(read.clip(text.value))` does not say how often keys are replaced",
+                at: text.mark, fix: fix)
+            return nil
+        }
+        return Marked(schedule, text.mark)
     }
 
     private func name(_ node: YAMLNode) -> Marked<String>? {

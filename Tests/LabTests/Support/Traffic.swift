@@ -35,7 +35,7 @@ final class Background {
     private let child: Child
     private let output: Descriptor
     private let input: Descriptor
-    private var text = ""
+    private(set) var text = ""
 
     init(_ lab: LabMesh, _ host: String, _ arguments: String...) throws {
         let (reader, outlet) = try IO.pipe().split()

@@ -1,13 +1,15 @@
 """Traffic whose every byte is known: a server that echoes, and a client that checks what comes back.
 
-  traffic.py serve PORT
+  traffic.py serve PORT [ADDRESS]
   traffic.py drive PORT CONNECTIONS BYTES [COUNT SECONDS]
   traffic.py knock PORT COUNT [ADDRESS]
+  traffic.py talk PORT CONNECTIONS [ADDRESS]
 
 `drive` opens all connections, then sends BYTES on each and compares the echo as it comes. Before it sends the second
 half it prints `half`, and it prints one line of JSON at the end: how many connections ended in which way. The
 first COUNT connections stop reading for SECONDS in the midst of it. `knock` opens, uses and closes
-connections one after the other.
+connections one after the other. `talk` keeps its connections busy, a small block at a time, until a line comes on
+standard input, or it is closed; then it prints the same line of JSON.
 """
 import asyncio
 import json
@@ -34,8 +36,8 @@ async def echo(reader, writer):
         writer.transport.abort()
 
 
-async def serve(port):
-    server = await asyncio.start_server(echo, "127.0.0.1", port, backlog=4096)
+async def serve(port, address):
+    server = await asyncio.start_server(echo, address, port, backlog=4096)
     print("listening", flush=True)
     await server.serve_forever()
 
@@ -131,6 +133,37 @@ async def drive(port, count, total, stalled, seconds):
         "outcomes": outcomes, "received": sum(c.received for c in connections)}), flush=True)
 
 
+async def talk(port, count, address):
+    connections = [Connection(n, 0, 0) for n in range(count)]
+    await asyncio.gather(*(c.open(port, address) for c in connections))
+    print("open", flush=True)
+    ended = asyncio.Event()
+
+    async def chat(connection):
+        try:
+            while not ended.is_set():
+                await connection.exchange(1000)
+                await asyncio.sleep(0.01)
+            connection.writer.write_eof()
+            connection.outcome = "surplus" if await connection.reader.read(1) else "whole"
+        except ValueError:
+            connection.outcome = "corrupt"
+        except EOFError:
+            connection.outcome = "truncated"
+        except OSError:
+            connection.outcome = "reset"
+
+    tasks = [asyncio.create_task(chat(c)) for c in connections]
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    ended.set()
+    await asyncio.gather(*tasks)
+    outcomes = {}
+    for connection in connections:
+        outcomes[connection.outcome] = outcomes.get(connection.outcome, 0) + 1
+    print(json.dumps({
+        "outcomes": outcomes, "received": sum(c.received for c in connections)}), flush=True)
+
+
 async def knock(port, count, address):
     good = 0
     for number in range(count):
@@ -148,10 +181,12 @@ async def knock(port, count, address):
 def main():
     words = sys.argv[1:]
     if words[0] == "serve":
-        asyncio.run(serve(int(words[1])))
+        asyncio.run(serve(int(words[1]), (words[2:] or ["127.0.0.1"])[0]))
     elif words[0] == "drive":
         stall = [int(w) for w in words[4:6]] if len(words) > 4 else [0, 0]
         asyncio.run(drive(int(words[1]), int(words[2]), int(words[3]), *stall))
+    elif words[0] == "talk":
+        asyncio.run(talk(int(words[1]), int(words[2]), (words[3:] or ["127.0.0.1"])[0]))
     elif words[0] == "knock":
         asyncio.run(knock(int(words[1]), int(words[2]), (words[3:] or ["127.0.0.1"])[0]))
 

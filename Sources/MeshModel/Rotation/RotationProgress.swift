@@ -1,0 +1,59 @@
+/// How far a rotation has come, from what its journal says. Pure.
+public struct RotationProgress: Sendable, Equatable {
+    /// The steps that were begun, in order, and whether each was taken.
+    public private(set) var entries: [Entry] = []
+
+    /// One step that was begun.
+    public struct Entry: Sendable, Equatable {
+        /// Which.
+        public var step: RotationStep
+        /// Whether it was taken on all nodes.
+        public var isDone: Bool
+
+        /// Pairs the two.
+        public init(_ step: RotationStep, isDone: Bool) {
+            self.step = step
+            self.isDone = isDone
+        }
+    }
+
+    /// Nothing was begun, or what is given.
+    public init(_ entries: [Entry] = []) {
+        for entry in entries { note(entry.step, isDone: entry.isDone) }
+    }
+
+    /// Takes in what the journal says next; a step that was begun before is begun anew.
+    public mutating func note(_ step: RotationStep, isDone: Bool) {
+        if let position = entries.lastIndex(where: { $0.step == step }) {
+            entries[position].isDone = entries[position].isDone || isDone
+        } else {
+            entries.append(Entry(step, isDone: isDone))
+        }
+    }
+
+    /// The step that was begun last; ``RotationStep/prepare`` where none was.
+    public var latest: RotationStep { entries.last?.step ?? .prepare }
+
+    /// Whether it is on its way back.
+    public var isBack: Bool { entries.contains { $0.step.isBack } }
+
+    /// Whether it can still be taken back: no old key may have been wiped.
+    public var canGoBack: Bool { !entries.contains { $0.step == .retire } }
+
+    /// The step to take now, or nil where all are taken.
+    ///
+    /// - Parameter isBack: whether to go back; once begun, the way back is gone to its end.
+    public func next(isBack wantsBack: Bool = false) -> RotationStep? {
+        guard isBack || wantsBack else {
+            return RotationStep.forward.first { step in !isDone(step) }
+        }
+        // Where nothing has moved yet, nothing has to be moved back.
+        let hasMoved = entries.contains { $0.step == .move }
+        let steps = hasMoved ? RotationStep.back : Array(RotationStep.back.dropFirst(2))
+        return steps.first { step in !isDone(step) }
+    }
+
+    private func isDone(_ step: RotationStep) -> Bool {
+        entries.contains { $0.step == step && $0.isDone }
+    }
+}

@@ -1,0 +1,164 @@
+import Glibc
+import LinuxSystem
+import MeshController
+import MeshModel
+import Testing
+
+@Suite(
+    "Keys are rotated under traffic, and whatever is killed on the way", .serialized,
+    .enabled(if: LabConditions.isRoot))
+struct RotationTests {
+    private static let pairs = [
+        ("ant", "10.88.0.2"), ("ant", "fd88::3"), ("bee", "10.88.0.3"), ("owl", "10.88.0.1"),
+    ]
+
+    @Test(
+        "no packet is lost, no connection is cut, every key is another, and the old ones open nothing"
+    )
+    func underTraffic() throws {
+        let world = try RotationLab("trot")
+        let lab = world.lab
+        let before = try world.hosts.map(world.keys)
+        for host in world.hosts {
+            // What a thief would have taken.
+            try world.shell(
+                host, "mkdir -m 700 /root/old; cp -r /var/lib/meshproof/trot/* /root/old/")
+        }
+        for host in world.hosts {
+            // Packets that come by another interface than answers would leave by are dropped, unless somebody sees to it.
+            try world.shell(host, "echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter")
+        }
+        let (interval, count) = LabConditions.isUnderEmulation ? ("0.2", 5) : ("0.005", 50)
+        let pings = try Self.pairs.map { host, address in
+            try Background(lab, host, "ping", "-i", interval, "-q", address)
+        }
+        let stream = try Background(
+            lab, "ant", "/usr/bin/python3", Traffic.program, "talk", "7001", "4", "10.88.0.2")
+        let tunnelled = try Background(
+            lab, "ant", "/usr/bin/python3", Traffic.program, "talk", "7000", "\(count)")
+        #expect(try stream.saw("open", within: 120) && tunnelled.saw("open", within: 120))
+
+        let rotate = try RotateProcess(lab)
+        #expect(try rotate.saw(.move), "\(rotate.text)")
+        // The old session is waited for as long as its connections are used.
+        #expect(
+            try LabMesh.wait(60) {
+                try lab.status().report.tunnels.first?.observed?.draining == count
+            })
+        #expect(try Traffic.knock(lab, "ant", port: "7000", count: 3) == 3)
+        try tunnelled.say("end")
+        #expect(try tunnelled.result(within: 120).outcomes == ["whole": count])
+        let end = try rotate.end()
+        #expect(end.isGood, "\(end.text)")
+
+        Clocks.sleep(0.5)
+        for host in world.hosts { _ = try lab.on(host, "pkill", "-INT", "ping") }
+        for ping in pings {
+            #expect(try ping.saw(" 0% packet loss", within: 10), "\(ping.text)")
+        }
+        try stream.say("end")
+        #expect(try stream.result(within: 120).outcomes == ["whole": 4])
+
+        for (host, old) in zip(world.hosts, before) {
+            let new = try world.keys(host)
+            #expect(new.count == old.count && new.isDisjoint(with: old))
+            #expect(try world.traces(host, wireguard: 0, ssh: 0, port: 51820) == "")
+        }
+        #expect(try lab.plan().status == .code(0))
+        let verify = try lab.meshproof("--lab", "verify", "--no-receipt")
+        #expect(verify.status == .code(0), "\(verify.text) \(verify.errorText)")
+        try expectRefused(world)
+    }
+
+    /// The old keys, from the machine that they were of, open neither the mesh nor the tunnel; the new ones do.
+    private func expectRefused(_ world: RotationLab) throws {
+        let login =
+            "-o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -N -p 51822 mp-trot@198.51.100.12"
+        let now = "/var/lib/meshproof/trot"
+        let old = try world.lab.on(
+            "ant", "sh", "-c", "timeout 5 ssh -i /root/old/keys/ssh-client-0.key \(login)")
+        #expect(old.errorText.contains("Permission denied"), "\(old.errorText)")
+        let new = try world.lab.on(
+            "ant", "sh", "-c", "timeout 3 ssh -i \(now)/keys/ssh-client-1.key \(login)")
+        #expect(new.status == .code(124), "the control: \(new.errorText)")
+
+        let isKernel = try !world.shell("ant", "ls /run/wireguard 2>/dev/null || true")
+            .contains(".sock")
+        let make = isKernel ? "ip link add thief type wireguard" : "wireguard-go thief"
+        let peers = try world.shell("bee", "wg show mp1-trot public-key").split(separator: "\n")
+        let key = try #require(peers.first)
+        func tries(_ folder: String, _ generation: Int) throws -> Bool {
+            let handshake = try world.shell(
+                "ant",
+                """
+                for psk in \(folder)/psk/*.key; do
+                  \(make) >/dev/null 2>&1
+                  wg set thief private-key \(folder)/keys/wg-\(generation).key peer \(key) preshared-key $psk \
+                    endpoint 198.51.100.12:51821 allowed-ips 10.99.0.0/24 persistent-keepalive 1
+                  ip link set thief up; sleep 3; wg show thief latest-handshakes | awk '{print $2}'
+                  ip link del thief; sleep 0.5
+                done
+                """)
+            return handshake.split(separator: "\n").contains { $0 != "0" }
+        }
+        #expect(try !tries("/root/old", 0), "the old key shakes hands")
+        #expect(try tries(now, 1), "the control: the new key does")
+    }
+
+    @Test(
+        "the controller may be killed at any step: the rotation goes on, or back, and nothing is left"
+    )
+    func killedController() throws {
+        let world = try RotationLab("trotkill", hosts: ["ant", "bee"])
+        var wireguard = 0
+        for step in RotationStep.forward {
+            let rotate = try RotateProcess(world.lab, "--wireguard")
+            #expect(try rotate.saw(step), "\(rotate.text)")
+            try rotate.kill()
+            let next = (wireguard + 1) % 10
+            let isBack = [.prepare, .handshake, .move].contains(step)
+            let isOpen = step != .finish
+            if isOpen {
+                let refused = try world.lab.meshproof("--lab", "up")
+                #expect(refused.status == .code(1))
+                #expect(refused.errorText.contains("--resume"), "\(refused.errorText)")
+                let status = try world.lab.meshproof("--lab", "status").text
+                #expect(status.contains("rotation"), "\(status)")
+                #expect(try world.pings())
+                if step == .beside || step == .move {
+                    let verify = try world.lab.meshproof("--lab", "verify", "--no-receipt")
+                    #expect(verify.status == .code(0), "\(step): \(verify.text)")
+                }
+                let end = try world.rotate(isBack ? "--abort" : "--resume")
+                #expect(end.isGood, "\(step): \(end.error ?? "")")
+            }
+            if !isBack { wireguard = next }
+            let other = isBack ? next : (next + 9) % 10
+            for host in world.hosts {
+                let left = try world.traces(host, wireguard: other, ssh: 9, port: 51820 + other % 2)
+                #expect(left == "", "\(step), \(host): \(left)")
+            }
+            #expect(try world.pings())
+            #expect(try world.lab.plan().status == .code(0))
+        }
+    }
+
+    @Test("an agent may be killed at any step: the rotation goes on")
+    func killedAgent() throws {
+        let world = try RotationLab("trotagent", hosts: ["ant", "bee"])
+        for step in [RotationStep.prepare, .handshake, .rest] {
+            let rotate = try RotateProcess(world.lab)
+            #expect(try rotate.saw(step), "\(rotate.text)")
+            // In the midst of the step that follows.
+            Clocks.sleep(0.4)
+            _ = try world.lab.on("bee", "pkill", "-9", "-f", "node agent")
+            let end = try rotate.end()
+            if !end.isGood {
+                let last = try world.rotate("--resume")
+                #expect(last.isGood, "\(step): \(last.error ?? "") after \(end.text)")
+            }
+            #expect(try world.pings())
+            #expect(try LabMesh.wait(30) { try world.lab.plan().status == .code(0) })
+        }
+    }
+}

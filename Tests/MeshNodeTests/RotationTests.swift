@@ -1,0 +1,93 @@
+import LinuxSystem
+import MeshModel
+import MeshNode
+import NodeProtocol
+import Secrets
+import TestSupport
+import Testing
+
+@Suite("Two sets of keys on a node")
+struct RotationTests {
+    /// A second interface for set 1, as a rotation puts it beside the first.
+    private func beside(_ world: TestWorld) throws -> DesiredInterface {
+        guard case .key(let key) = world.ask(.prepareKey(generation: 1)) else {
+            throw TestWorld.Missing()
+        }
+        var second = try world.document(1).interfaces[0]
+        second.name = "mp1-lab"
+        second.generation = 1
+        second.publicKey = key
+        second.listenPort = 51821
+        second.peers[0].publicKey = TestWorld.key(10)
+        return second
+    }
+
+    private func carrier(_ world: TestWorld) -> [String?] {
+        world.kernel.model.node.routes.filter { $0.kind == .unicast }.map(\.interface)
+    }
+
+    @Test(
+        "stand beside each other; the first carries the routes, and a key goes when its interface has"
+    )
+    func walk() throws {
+        let world = try TestWorld()
+        try world.install(try world.document(1))
+        let second = try beside(world)
+        try world.install(try world.document(2) { $0.interfaces.append(second) })
+        #expect(carrier(world) == ["mp0-lab"])
+        #expect(world.kernel.model.node.interfaces.map(\.name).sorted() == ["mp0-lab", "mp1-lab"])
+        try world.install(try world.document(3) { $0.interfaces.insert(second, at: 0) })
+        #expect(carrier(world) == ["mp1-lab"])
+        _ = try world.keys.sshHostKey(0)
+        try world.install(try world.document(4) { $0.interfaces = [second] })
+        #expect(carrier(world) == ["mp1-lab"])
+        #expect(world.kernel.model.node.interfaces.map(\.name) == ["mp1-lab"])
+        #expect(!Files.exists(world.folders.key(generation: 0)))
+        #expect(Files.exists(world.folders.hostKey(generation: 0)), "SSH keys are counted apart")
+        #expect(world.kernel.model.failures.isEmpty)
+    }
+
+    @Test("what is in force, or may have to be again, is not forgotten")
+    func keeps() throws {
+        let world = try TestWorld()
+        try world.install(try world.document(1))
+        #expect(world.ask(.forgetKeys(wireguard: [0], ssh: [])).refusal != nil)
+        #expect(Files.exists(world.folders.key(generation: 0)))
+        let second = try beside(world)
+        try world.stage(try world.document(2) { $0.interfaces = [second] })
+        world.ask(.commit(revision: 2, window: 60))
+        #expect(world.ask(.forgetKeys(wireguard: [0], ssh: [])).refusal != nil)
+        #expect(world.ask(.forgetKeys(wireguard: [1], ssh: [])).refusal != nil)
+        #expect(Files.exists(world.folders.key(generation: 0)))
+        #expect(Files.exists(world.folders.key(generation: 1)))
+    }
+
+    @Test("a set that was only wished for is forgotten, with the wish")
+    func forgets() throws {
+        let world = try TestWorld()
+        try world.install(try world.document(1))
+        let second = try beside(world)
+        guard case .sshKeys(let keys) = world.ask(.prepareSSHKeys(generation: 1)) else {
+            throw TestWorld.Missing()
+        }
+        #expect(try world.hello().sshKeys[1] == keys)
+        try world.stage(try world.document(2) { $0.interfaces.append(second) })
+        #expect(world.ask(.forgetKeys(wireguard: [1], ssh: [1])) == .done)
+        for path in [
+            world.folders.key(generation: 1), world.folders.hostKey(generation: 1),
+            world.folders.clientKey(generation: 1),
+        ] { #expect(!Files.exists(path)) }
+        #expect(world.ask(.commit(revision: 2, window: 60)).refusal == .notStaged)
+        #expect(try world.hello().keys.keys.sorted() == [0])
+    }
+
+    @Test("a greeting by one interface goes to that interface's peers alone")
+    func greets() throws {
+        let world = try TestWorld()
+        try world.install(try world.document(1))
+        #expect(world.ask(.nudge(peers: nil, interface: "mp1-lab")) == .done)
+        #expect(world.kernel.nudged.isEmpty)
+        #expect(world.ask(.nudge(peers: ["edge"], interface: "mp0-lab")) == .done)
+        #expect(world.kernel.nudged.map(\.description) == ["10.77.0.2"])
+    }
+}
