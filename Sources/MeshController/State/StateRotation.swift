@@ -33,6 +33,17 @@ extension ControllerState {
         }
     }
 
+    /// What documents held before the rotation's present step; nil where that is what they hold now.
+    var formerLayout: RotationLayout? {
+        rotation.withLock { note in
+            guard let open = note.open else { return nil }
+            let now = open.plan.layout(at: open.progress.latest, settled: note.generations)
+            let former = open.plan.layout(
+                at: open.progress.latestDone, settled: note.generations)
+            return former == now ? nil : former
+        }
+    }
+
     static func rotationNote(_ store: StateStore?) throws(ControllerError) -> RotationNote {
         guard let store else { return RotationNote() }
         return try translate {

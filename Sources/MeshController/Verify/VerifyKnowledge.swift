@@ -8,6 +8,7 @@ struct VerifyKnowledge: Sendable {
     let nonce: String
     private let topology: Topology
     private let documents: [String: NodeDocument]
+    private let formerTunnels: [String: DesiredTunnel]
     private let addresses: [String: [IPAddress]]
     private let unmanagedKeys: [String: PublicKey]
 
@@ -16,15 +17,27 @@ struct VerifyKnowledge: Sendable {
         self.topology = topology
         addresses = try state.previewAddresses(for: topology)
         // During a rotation: of the step that is being taken, or was last.
-        let inputs = try state.inputs(
-            for: topology, state.layout, addresses: addresses, presharedKeys: { _, _ in nil })
-        documents =
-            MeshDesign(
-                topology, inputs.first, beside: inputs.beside, expected: topology.managedNames
-            ).documents
+        documents = try Self.documents(topology, state, state.layout, addresses)
+        var former: [String: DesiredTunnel] = [:]
+        if let layout = state.formerLayout {
+            let documents = try Self.documents(topology, state, layout, addresses)
+            for tunnel in documents.values.flatMap(\.tunnels) { former[tunnel.edge] = tunnel }
+        }
+        formerTunnels = former
         var keys: [String: PublicKey] = [:]
         for node in topology.nodes where !node.managed { keys[node.name] = node.publicKey }
         unmanagedKeys = keys
+    }
+
+    private static func documents(
+        _ topology: Topology, _ state: ControllerState, _ layout: RotationLayout,
+        _ addresses: [String: [IPAddress]]
+    ) throws(ControllerError) -> [String: NodeDocument] {
+        let inputs = try state.inputs(
+            for: topology, layout, addresses: addresses, presharedKeys: { _, _ in nil })
+        return MeshDesign(
+            topology, inputs.first, beside: inputs.beside, expected: topology.managedNames
+        ).documents
     }
 
     /// With what the nodes said of themselves.
@@ -41,7 +54,8 @@ struct VerifyKnowledge: Sendable {
         return VerifyResolver(
             topology,
             VerifyInputs(
-                documents: documents, addresses: addresses, unmanagedKeys: unmanagedKeys,
+                documents: documents, formerTunnels: formerTunnels, addresses: addresses,
+                unmanagedKeys: unmanagedKeys,
                 faces: faces, clients: looks.mapValues(\.clients), nonce: nonce))
     }
 }

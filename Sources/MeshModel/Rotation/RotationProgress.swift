@@ -34,6 +34,9 @@ public struct RotationProgress: Sendable, Equatable {
     /// The step that was begun last; ``RotationStep/prepare`` where none was.
     public var latest: RotationStep { entries.last?.step ?? .prepare }
 
+    /// The step that was last taken on all nodes; ``RotationStep/prepare`` where none was.
+    public var latestDone: RotationStep { entries.last(where: \.isDone)?.step ?? .prepare }
+
     /// Whether it is on its way back.
     public var isBack: Bool { entries.contains { $0.step.isBack } }
 

@@ -22,6 +22,8 @@ public struct EdgeCase: Codable, Sendable, Equatable {
     public var hub: String?
     /// The SSH tunnel that carries it, or nil.
     public var tunnel: DesiredTunnel?
+    /// The same before the step of a rotation that is being taken: a node may have taken it, or not yet.
+    public var formerTunnel: DesiredTunnel?
     /// What TLS is held to, or nil where it is not `tls` or `mtls`.
     public var tls: TLSCase?
     /// The text that this run sends through it and looks for on the wire.
@@ -31,7 +33,7 @@ public struct EdgeCase: Codable, Sendable, Equatable {
     public init(
         id: String, paths: [String], carries: [String], via: Transport, from: EdgeEnd, to: EdgeEnd,
         service: ServiceCase, links: [MeshLinkCase], hub: String?, tunnel: DesiredTunnel?,
-        tls: TLSCase?, canary: String
+        formerTunnel: DesiredTunnel? = nil, tls: TLSCase?, canary: String
     ) {
         self.id = id
         self.paths = paths
@@ -43,6 +45,7 @@ public struct EdgeCase: Codable, Sendable, Equatable {
         self.links = links
         self.hub = hub
         self.tunnel = tunnel
+        self.formerTunnel = formerTunnel
         self.tls = tls
         self.canary = canary
     }

@@ -2,6 +2,8 @@
 public struct VerifyInputs: Sendable {
     /// Every managed node's document as the topology wants it.
     public var documents: [String: NodeDocument]
+    /// Tunnels as they were before the step of a rotation that is being taken, by edge.
+    public var formerTunnels: [String: DesiredTunnel]
     /// Every node's overlay addresses.
     public var addresses: [String: [IPAddress]]
     /// Unmanaged nodes' public keys, by node.
@@ -15,11 +17,13 @@ public struct VerifyInputs: Sendable {
 
     /// Gathers the parts.
     public init(
-        documents: [String: NodeDocument], addresses: [String: [IPAddress]],
+        documents: [String: NodeDocument], formerTunnels: [String: DesiredTunnel] = [:],
+        addresses: [String: [IPAddress]],
         unmanagedKeys: [String: PublicKey] = [:], faces: [String: HostFace],
         clients: [String: [UInt16: UInt32]] = [:], nonce: String
     ) {
         self.documents = documents
+        self.formerTunnels = formerTunnels
         self.addresses = addresses
         self.unmanagedKeys = unmanagedKeys
         self.faces = faces

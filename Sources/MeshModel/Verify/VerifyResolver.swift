@@ -47,6 +47,7 @@ public struct VerifyResolver: Sendable {
                 port: service.port, bind: service.bind),
             links: goesByMesh ? links(from, service.node, through: hub) : [], hub: hub,
             tunnel: inputs.documents[from]?.tunnels.first { $0.edge == edge.id },
+            formerTunnel: inputs.formerTunnels[edge.id],
             tls: tls(edge, to: service.node),
             // The last letter keeps one from being the beginning of another.
             canary: inputs.canaryPrefix + "e\(number)z")

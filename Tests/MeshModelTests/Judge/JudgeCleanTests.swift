@@ -24,6 +24,20 @@ struct JudgeCleanTests {
         #expect(CleanRuns.rotating().verdict.carriers.count == 2)
     }
 
+    @Test(
+        "takes a tunnel as it was before a rotation's step, where the controller says what that was"
+    )
+    func rotatedTunnel() {
+        var run = CleanRuns.run(.ssh)
+        run.edge.formerTunnel = run.edge.tunnel
+        run.edge.tunnel?.clientKey = JudgeParts.key(98)
+        run.edge.tunnel?.hostKeys = [JudgeParts.key(99)]
+        #expect(run.verdict.level == .enforced && run.codes.isEmpty, "\(run.codes)")
+        run.edge.formerTunnel?.clientKey = JudgeParts.key(97)
+        #expect(run.codes.contains(.drift) && run.codes.contains(.hostKeyMismatch))
+        #expect(run.verdict.verdict == .unproven)
+    }
+
     @Test("notes that a hub reads what it passes on")
     func hub() {
         let run = CleanRuns.hub()

@@ -30,6 +30,9 @@ enum TunnelCheck {
                     fix: "meshproof up"))
             return
         }
+        // During a rotation both are the controller's own words.
+        let former = view.edge.formerTunnel
+        let wanted = former == tunnel.tunnel ? former ?? wanted : wanted
         if tunnel.tunnel != wanted {
             inspection.fail(
                 .configured,
