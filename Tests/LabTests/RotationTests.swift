@@ -88,10 +88,12 @@ struct RotationTests {
             "-o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -N -p 51822 mp-trot@198.51.100.12"
         let now = "/var/lib/meshproof/trot"
         let old = try world.lab.on(
-            "ant", "sh", "-c", "timeout 5 ssh -i /root/old/keys/ssh-client-0.key \(login)")
+            "ant", "sh", "-c", "timeout 60 ssh -i /root/old/keys/ssh-client-0.key \(login)")
         #expect(old.errorText.contains("Permission denied"), "\(old.errorText)")
         let new = try world.lab.on(
-            "ant", "sh", "-c", "timeout 3 ssh -i \(now)/keys/ssh-client-1.key \(login)")
+            "ant", "sh", "-c",
+            "timeout \(LabConditions.isUnderEmulation ? 40 : 3) ssh -i \(now)/keys/ssh-client-1.key \(login)"
+        )
         #expect(new.status == .code(124), "the control: \(new.errorText)")
 
         let isKernel = try !world.shell("ant", "ls /run/wireguard 2>/dev/null || true")
@@ -107,7 +109,7 @@ struct RotationTests {
                   \(make) >/dev/null 2>&1
                   wg set thief private-key \(folder)/keys/wg-\(generation).key peer \(key) preshared-key $psk \
                     endpoint 198.51.100.12:51821 allowed-ips 10.99.0.0/24 persistent-keepalive 1
-                  ip link set thief up; sleep 3; wg show thief latest-handshakes | awk '{print $2}'
+                  ip link set thief up; sleep \(LabConditions.isUnderEmulation ? 8 : 3); wg show thief latest-handshakes | awk '{print $2}'
                   ip link del thief; sleep 0.5
                 done
                 """)
