@@ -23,7 +23,8 @@ extension RotateRun {
             let own = known.filter { $0.key.a == member.name || $0.key.b == member.name }
             let command = RotationSweep(
                 mesh: topology.mesh.name, port: topology.mesh.port, wireguard: over,
-                ssh: overSSH, presharedKeys: own.values.sorted { $0.rawValue < $1.rawValue }
+                ssh: overSSH, presharedKeys: own.values.sorted { $0.rawValue < $1.rawValue },
+                letIn: member.report.document?.tunnelServer?.grants.map(\.key) ?? []
             ).command
             let result = try member.contact.session.run(command, timeout: timeout)
             guard result.status.isSuccess, let left = RotationSweep.left(in: result.text) else {
@@ -59,16 +60,21 @@ package struct RotationSweep: Sendable {
     let wireguard: Int?
     let ssh: Int?
     let presharedKeys: [PresharedKeyID]
+    let letIn: [PublicKey]
 
     /// For the keys of these sets.
+    ///
+    /// - Parameter letIn: the client keys that the node's tunnel server is to let in; any other is left over.
     package init(
-        mesh: String, port: UInt16, wireguard: Int?, ssh: Int?, presharedKeys: [PresharedKeyID]
+        mesh: String, port: UInt16, wireguard: Int?, ssh: Int?, presharedKeys: [PresharedKeyID],
+        letIn: [PublicKey]
     ) {
         self.mesh = mesh
         self.port = port
         self.wireguard = wireguard
         self.ssh = ssh
         self.presharedKeys = presharedKeys
+        self.letIn = letIn
     }
 
     /// A shell command that prints a line for everything that is left.
@@ -100,6 +106,10 @@ package struct RotationSweep: Sendable {
                 "grep -ls -e 'ssh-host-\(ssh).key' /run/meshproof-tunnels/\(mesh)/* | sed 's/^/configuration /'"
             )
         }
+        let filter = letIn.map { " -e '\($0.openSSHText)'" }.joined()
+        lines.append(
+            "grep -os 'ssh-ed25519 [A-Za-z0-9+/=]*' /run/meshproof-tunnels/\(mesh)/authorized_keys"
+                + (filter.isEmpty ? "" : " | grep -vxF\(filter)") + " | sed 's/^/authorised key /'")
         lines.append("echo \(Self.end)")
         return
             "for f in \(files.joined(separator: " ")); do [ -e \"$f\" ] && echo \"file $f\"; done; "
