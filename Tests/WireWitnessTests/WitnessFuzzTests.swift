@@ -72,7 +72,8 @@ struct WitnessFuzzTests {
             #expect(isWireGuard == Self.hasShape(payload, max(length, 0)), "\(hex(payload))")
             if isWireGuard { good += 1 } else { bad += 1 }
         }
-        #expect(good > 1000 && bad > 1000)
+        // A tenth of each at least, however many rounds there are.
+        #expect(good > (good + bad) / 10 && bad > (good + bad) / 10)
     }
 
     private static func seeds(_ random: inout SplitMix) -> [[UInt8]] {

@@ -12,12 +12,14 @@ extension CommandTable {
 
               add NAME    a node: with --connect one that runs the agent, with --unmanaged a
                           phone, a laptop or an appliance, which is handed a configuration.
-                          Its private key is made here, shown once, and kept only with --keep.
+                          Its private key is made here, shown once, and kept only
+                          with --keep.
               ls          every node: addresses, key, edges. Asks nobody.
-              show NAME   one node; --conf, --qr and --png give its configuration again, with
-                          the private key where it was kept
+              show NAME   one node; --conf, --qr and --png give its configuration
+                          again, with the private key where it was kept
               rm NAME     takes a node out: first its peers drop it, then the node itself is
-                          cleaned. Refuses while edges or services hang on it, unless --cascade.
+                          cleaned. Refuses while edges or services hang on it, unless
+                          --cascade.
 
             Exit 1: a node concerned has not taken the change yet, and is named.
             """,

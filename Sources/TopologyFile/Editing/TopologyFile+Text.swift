@@ -70,6 +70,9 @@ extension TopologyFile {
         if let mtu = mesh.mtu { fields.append(.init("mtu", .scalar("\(mtu)"))) }
         if !mesh.guardEnabled { fields.append(.init("guard", .scalar("off"))) }
         if !mesh.namesEnabled { fields.append(.init("names", .scalar("off"))) }
+        if let rotation = mesh.rotation {
+            fields.append(.init("rotate", .scalar(rotation.description)))
+        }
         return fields
     }
 
