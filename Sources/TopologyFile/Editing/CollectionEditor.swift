@@ -19,7 +19,7 @@ struct CollectionEditor {
     func add(
         _ field: YAMLValue.Field, to node: SourceNode, after position: Int? = nil, step: String
     ) throws(Refusal) -> [SourceLines.Change] {
-        if node.isNothing { return fill(node, "{ \(field.flow) }") }
+        if node.isNothing { return try fill(node, "{ \(field.flow) }") }
         guard let entries = node.entries, node.style != .pair else { throw unfit(node) }
         let members = entries.map { $0.key.span.lowerBound..<$0.value.span.upperBound }
         if node.style == .flow {
@@ -52,8 +52,16 @@ struct CollectionEditor {
     }
 
     /// Writes a value where there is none.
-    private func fill(_ node: SourceNode, _ text: String) -> [SourceLines.Change] {
+    private func fill(
+        _ node: SourceNode, _ text: String
+    ) throws(Refusal) -> [SourceLines.Change] {
         let before = node.span.lowerBound
+        // What touches the place would be taken for a part of what is written there.
+        if node.span.upperBound < lines.bytes.count,
+            lines.bytes[node.span.upperBound] == UInt8(ascii: "#")
+        {
+            throw Refusal(place: before, reason: "a comment stands right behind it")
+        }
         // An anchor of nothing stays, and becomes one of what is written.
         if !node.span.isEmpty, lines.bytes[before] == UInt8(ascii: "&") {
             return [.insert(" " + text, at: node.span.upperBound)]
