@@ -56,11 +56,11 @@ struct CollectionEditor {
         _ node: SourceNode, _ text: String
     ) throws(Refusal) -> [SourceLines.Change] {
         let before = node.span.lowerBound
-        // What touches the place would be taken for a part of what is written there.
-        if node.span.upperBound < lines.bytes.count,
-            lines.bytes[node.span.upperBound] == UInt8(ascii: "#")
-        {
-            throw Refusal(place: before, reason: "a comment stands right behind it")
+        // A comment that touches the colon is no comment to some, and part of what is written there to others.
+        let line = lines.bytes[..<before].lastIndex { $0 != UInt8(ascii: " ") && $0 != 9 }
+        if node.span.isEmpty, line.map({ lines.bytes[$0] }) != UInt8(ascii: ":") {
+            throw Refusal(
+                place: before, reason: "something stands between the key and where its value goes")
         }
         // An anchor of nothing stays, and becomes one of what is written.
         if !node.span.isEmpty, lines.bytes[before] == UInt8(ascii: "&") {
