@@ -12,7 +12,7 @@ enum WitnessCommand {
     static func run(_ arguments: [String]) throws(NodeError) -> Int32 {
         let folders = try NodeArguments(arguments, options: ["--mesh"]).folders()
         let identity = try NodeCommands.identity(folders, FileStorage())
-        let session = WitnessSession(identity, folders, program: try NodeCommands.programPath())
+        let session = WitnessSession(identity, folders)
         do { try converse(session) } catch { throw NodeError("talk to the controller", error) }
         return 0
     }

@@ -15,7 +15,6 @@ final class WitnessSession {
 
     private let identity: NodeIdentity
     private let folders: NodeFolders
-    private let program: String
     private let collector: FactCollector
     private var run: Run?
     /// Held from the first word to the end of the process.
@@ -29,10 +28,9 @@ final class WitnessSession {
         let witness: Witness?
     }
 
-    init(_ identity: NodeIdentity, _ folders: NodeFolders, program: String) {
+    init(_ identity: NodeIdentity, _ folders: NodeFolders) {
         self.identity = identity
         self.folders = folders
-        self.program = program
         collector = FactCollector(mesh: identity.mesh)
     }
 
