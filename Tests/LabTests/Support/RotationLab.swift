@@ -27,8 +27,10 @@ struct RotationLab {
               run: [/usr/bin/python3, \(Traffic.program), serve, 7000]
         """
 
-    init(_ mesh: String, hosts: [String] = ["ant", "bee", "owl"]) throws {
-        lab = try LabMesh(mesh, hosts: hosts, tail: Self.tail)
+    init(
+        _ mesh: String, hosts: [String] = ["ant", "bee", "owl"], tail: String = Self.tail
+    ) throws {
+        lab = try LabMesh(mesh, hosts: hosts, tail: tail)
         try lab.up()
     }
 

@@ -3,13 +3,13 @@
   traffic.py serve PORT [ADDRESS]
   traffic.py drive PORT CONNECTIONS BYTES [COUNT SECONDS]
   traffic.py knock PORT COUNT [ADDRESS]
-  traffic.py talk PORT CONNECTIONS [ADDRESS]
+  traffic.py talk PORT CONNECTIONS [ADDRESS [PAUSE]]
 
 `drive` opens all connections, then sends BYTES on each and compares the echo as it comes. Before it sends the second
 half it prints `half`, and it prints one line of JSON at the end: how many connections ended in which way. The
 first COUNT connections stop reading for SECONDS in the midst of it. `knock` opens, uses and closes
-connections one after the other. `talk` keeps its connections busy, a small block at a time, until a line comes on
-standard input, or it is closed; then it prints the same line of JSON.
+connections one after the other. `talk` keeps its connections busy, a small block at a time and PAUSE seconds (0.01)
+between two, until a line comes on standard input, or it is closed; then it prints the same line of JSON.
 """
 import asyncio
 import json
@@ -133,7 +133,7 @@ async def drive(port, count, total, stalled, seconds):
         "outcomes": outcomes, "received": sum(c.received for c in connections)}), flush=True)
 
 
-async def talk(port, count, address):
+async def talk(port, count, address, pause):
     connections = [Connection(n, 0, 0) for n in range(count)]
     await asyncio.gather(*(c.open(port, address) for c in connections))
     print("open", flush=True)
@@ -143,7 +143,7 @@ async def talk(port, count, address):
         try:
             while not ended.is_set():
                 await connection.exchange(1000)
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(pause)
             connection.writer.write_eof()
             connection.outcome = "surplus" if await connection.reader.read(1) else "whole"
         except ValueError:
@@ -186,7 +186,8 @@ def main():
         stall = [int(w) for w in words[4:6]] if len(words) > 4 else [0, 0]
         asyncio.run(drive(int(words[1]), int(words[2]), int(words[3]), *stall))
     elif words[0] == "talk":
-        asyncio.run(talk(int(words[1]), int(words[2]), (words[3:] or ["127.0.0.1"])[0]))
+        address, pause = (words[3:] + ["127.0.0.1", "0.01"][len(words[3:]):])[:2]
+        asyncio.run(talk(int(words[1]), int(words[2]), address, float(pause)))
     elif words[0] == "knock":
         asyncio.run(knock(int(words[1]), int(words[2]), (words[3:] or ["127.0.0.1"])[0]))
 
