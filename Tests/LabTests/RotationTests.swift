@@ -5,7 +5,7 @@ import MeshModel
 import Testing
 
 @Suite(
-    "Keys are rotated under traffic, and whatever is killed on the way", .serialized,
+    "Keys are rotated under traffic", .serialized,
     .enabled(if: LabConditions.isRoot))
 struct RotationTests {
     private static let pairs = [
@@ -117,64 +117,6 @@ struct RotationTests {
         }
         #expect(try !tries("/root/old", 0), "the old key shakes hands")
         #expect(try tries(now, 1), "the control: the new key does")
-    }
-
-    @Test(
-        "the controller may be killed at any step: the rotation goes on, or back, and nothing is left"
-    )
-    func killedController() throws {
-        let world = try RotationLab("trotkill", hosts: ["ant", "bee"])
-        var wireguard = 0
-        for step in RotationStep.forward {
-            let rotate = try RotateProcess(world.lab, "--wireguard")
-            #expect(try rotate.saw(step), "\(rotate.text)")
-            try rotate.kill()
-            let next = (wireguard + 1) % 10
-            let isBack = [.prepare, .handshake, .move].contains(step)
-            let status = try world.lab.meshproof("--lab", "status").text
-            let isOpen = status.contains("rotation")
-            // Between the sweep's end and that of the whole lies less time than it takes to kill somebody.
-            #expect(isOpen || [.sweep, .finish].contains(step), "\(step): \(status)")
-            if isOpen {
-                let refused = try world.lab.meshproof("--lab", "up")
-                #expect(refused.status == .code(1))
-                #expect(refused.errorText.contains("--resume"), "\(refused.errorText)")
-                #expect(try world.pings())
-                if (step == .beside || step == .move) && !LabConditions.isUnderEmulation {
-                    let verify = try world.lab.meshproof("--lab", "verify", "--no-receipt")
-                    #expect(verify.status == .code(0), "\(step): \(verify.text)")
-                }
-                let end = try world.rotate(isBack ? "--abort" : "--resume")
-                #expect(end.isGood, "\(step): \(end.error ?? "")")
-            }
-            if !isBack { wireguard = next }
-            let other = isBack ? next : (next + 9) % 10
-            for host in world.hosts {
-                let left = try world.traces(host, wireguard: other, ssh: 9, port: 51820 + other % 2)
-                #expect(left == "", "\(step), \(host): \(left)")
-            }
-            #expect(try world.pings())
-            #expect(try world.lab.plan().status == .code(0))
-        }
-    }
-
-    @Test("an agent may be killed at any step: the rotation goes on")
-    func killedAgent() throws {
-        let world = try RotationLab("trotagent", hosts: ["ant", "bee"])
-        for step in [RotationStep.prepare, .handshake, .rest] {
-            let rotate = try RotateProcess(world.lab)
-            #expect(try rotate.saw(step), "\(rotate.text)")
-            // In the midst of the step that follows.
-            Clocks.sleep(0.4)
-            _ = try world.lab.on("bee", "pkill", "-9", "-f", "node agent")
-            let end = try rotate.end()
-            if !end.isGood {
-                let last = try world.rotate("--resume")
-                #expect(last.isGood, "\(step): \(last.error ?? "") after \(end.text)")
-            }
-            #expect(try world.pings())
-            #expect(try LabMesh.wait(30) { try world.lab.plan().status == .code(0) })
-        }
     }
 
     @Test("the search for what is left finds each thing that was put there")
