@@ -119,6 +119,39 @@ struct PeerLabTests {
     }
 
     @Test(
+        "a machine that is added becomes a node like the others, and is a plain machine again after"
+    )
+    func managed() throws {
+        let stand = try PhoneLab("tnode", nodes: ["ant", "bee"])
+        let lab = stand.lab
+        let before = try Files.read(lab.topologyPath)
+        let tried = try stand.peer(
+            "add", "pad", "--connect", "ssh://root@198.51.100.13", "--endpoint", "198.51.100.13",
+            "--to", "web", "--dry-run")
+        #expect(tried.text.contains("pad"), "\(tried.text)")
+        #expect(try Files.read(lab.topologyPath) == before)
+        try stand.peer(
+            "add", "pad", "--connect", "ssh://root@198.51.100.13", "--endpoint", "198.51.100.13",
+            "--to", "web")
+        #expect(try stand.reaches("10.88.0.2:8080"))
+        #expect(try !stand.reaches("10.88.0.2:8090"))
+        #expect(try lab.plan().status == .code(0))
+        let psk = try lab.on("pad", "wg", "show", "mp0-\(lab.mesh)", "preshared-keys").text
+        #expect(!psk.isEmpty && !psk.contains("(none)"))
+        let revisions = try lab.status().report.nodes.map { $0.report?.hello.revision }
+        #expect(revisions == [1, 2, 1], "ant is no peer of it, and was not told")
+
+        try stand.peer("rm", "pad", "--cascade", "--yes")
+        #expect(try Files.read(lab.topologyPath) == before, "the file is what it was")
+        let left = try lab.on(
+            "pad", "sh", "-c",
+            "ls /var/lib/meshproof 2>/dev/null; ip -o link | grep -F mp0; pgrep -af '[n]ode agent'; "
+                + "grep -F tnode /etc/hosts; nft list tables")
+        #expect(left.text == "", "\(left.text)")
+        #expect(try lab.plan().status == .code(0))
+    }
+
+    @Test(
         "a node that is switched off is removed, finds nobody when it comes back, and is then cleaned"
     )
     func switchedOff() throws {
