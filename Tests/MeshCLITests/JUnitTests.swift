@@ -45,6 +45,16 @@ struct JUnitTests {
         #expect(lines.contains { $0.hasPrefix("system-err") && $0.contains("db did not answer") })
     }
 
+    @Test("what belongs to no edge is the suite's output")
+    func notes() throws {
+        var report = VerifySamples.report()
+        #expect(try !parsed(report).contains { $0.contains("clock") })
+        report.notes = ["the clock of gpu is off by about 199 s", "<&\u{1b}"]
+        #expect(
+            try parsed(report).contains(
+                "system-out [] 'the clock of gpu is off by about 199 s\\n<&\u{fffd}'"))
+    }
+
     @Test("where all is as asked nothing failed")
     func fine() throws {
         let lines = try parsed(VerifySamples.report())

@@ -37,6 +37,28 @@ struct VerifyViewTests {
             ])
     }
 
+    @Test("what belongs to no edge stands beneath them, dim, and above the last line")
+    func notesOfTheRun() {
+        var report = Samples.report(edges: [Samples.edge("a->b")], forbidden: [])
+        let without = lines(report)
+        report.notes = [
+            "the clock of gpu is off by about 199 s", "the clock of edge is off by about 2 s",
+        ]
+        let with = lines(report)
+        #expect(
+            with.suffix(5) == [
+                "", "  the clock of gpu is off by about 199 s",
+                "  the clock of edge is off by about 2 s", "",
+                "The edge is encrypted (level enforced).",
+            ])
+        #expect(with.dropLast(5) + with.suffix(2) == without)
+        #expect(
+            lines(report, color: true).contains(
+                "  \u{1b}[2mthe clock of gpu is off by about 199 s\u{1b}[0m"))
+        report.notes = []
+        #expect(lines(report) == without)
+    }
+
     /// Everything that can be wrong, at once.
     static var troubled: VerifyReport {
         let silent = Samples.finding(
@@ -125,6 +147,9 @@ struct VerifyViewTests {
         var report = Self.troubled
         report.edges[1].id =
             String(repeating: "long-name-", count: 6) + "->" + String(repeating: "other-", count: 4)
+        report.notes = [
+            "the clock of \(String(repeating: "long-name-", count: 5)) is off by about 199 s"
+        ]
         for color in [false, true] {
             for line in lines(report, color: color, width: width, isDetailed: true) {
                 let words = line.split(separator: " ").map { TextWrap.visible($0) }.max() ?? 0
@@ -176,6 +201,7 @@ struct VerifyViewTests {
         report.forbidden[0].id = evil
         report.nodes[2].node = evil
         report.nodes[2].problem = evil
+        report.notes = [evil]
         for line in lines(report, isDetailed: true) {
             #expect(
                 !line.unicodeScalars.contains {

@@ -39,6 +39,16 @@ struct ReceiptTests {
         #expect(bench.codes(issued.envelope, now: Bench.now - 301) == [.notYetValid])
     }
 
+    @Test("a report without notes has no such field, and one from before they were there is read")
+    func notes() throws {
+        var report = Bench.report
+        #expect(!String(decoding: try Wire.encode(report), as: UTF8.self).contains("notes"))
+        #expect(try Wire.decode(VerifyReport.self, from: Wire.encode(report)).notes == nil)
+        report.notes = ["the clock of gpu is off by about 199 s"]
+        let again = try Wire.decode(VerifyReport.self, from: Wire.encode(report))
+        #expect(again.notes == report.notes && again == report)
+    }
+
     @Test("it names each edge and each node's facts by digests that anybody can compute")
     func subjects() throws {
         let bench = try Bench()

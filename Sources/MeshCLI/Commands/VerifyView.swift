@@ -16,6 +16,7 @@ package enum VerifyView {
         for path in painter.paths { lines += painter.path(path) }
         lines += painter.forbidden()
         lines += painter.silent()
+        lines += painter.notes()
         return lines + [""] + painter.conclusion(validUntil: validUntil)
     }
 

@@ -27,6 +27,9 @@ package enum JUnitReport {
         lines.append("    </properties>")
         for edge in report.edges { lines += self.edge(edge, report) }
         for line in report.forbidden { lines += forbidden(line) }
+        if let notes = report.notes, !notes.isEmpty {
+            lines.append("    <system-out>\(escape(notes.joined(separator: "\n")))</system-out>")
+        }
         let silent = report.nodes.filter { $0.facts == nil }
         if !silent.isEmpty {
             let text = silent.map {

@@ -224,6 +224,15 @@ struct VerifyPainter {
             }
     }
 
+    /// What belongs to no edge and decides nothing.
+    func notes() -> [String] {
+        guard let notes = report.notes, !notes.isEmpty else { return [] }
+        return [""]
+            + notes.flatMap {
+                TextWrap.hang("  ", TextWrap.plain($0), width: width, paint: style.dim)
+            }
+    }
+
     // MARK: The last line
 
     func conclusion(validUntil: Double?) -> [String] {

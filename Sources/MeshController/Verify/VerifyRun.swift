@@ -121,7 +121,8 @@ public struct VerifyRun: Sendable {
                     forbid: $0.id, probes: [], guardedAt: $0.isGuarded && !$0.isTried ? $0.to : nil,
                     evidence: evidence, now: now)
             }, required: question.required, receipt: nil,
-            selection: question.isWhole ? nil : question.paths + question.edges)
+            selection: question.isWhole ? nil : question.paths + question.edges,
+            notes: evidence.notes.isEmpty ? nil : evidence.notes)
         return Outcome(report: report, facts: payloads)
     }
 
@@ -159,7 +160,9 @@ public struct VerifyRun: Sendable {
         let acceptance = FactAcceptance(hostKeys: try state.allHostKeys(of: topology))
         let ended = Clocks.wall()
         var payloads: [String: [UInt8]] = [:]
-        for (name, facts) in signed {
+        // In the topology's order: the same run always reads the same.
+        for name in topology.managedNodes.map(\.name) {
+            guard let facts = signed[name] else { continue }
             let admission = FactAdmission(
                 node: name, meshID: evidence.meshID, nonce: evidence.nonce,
                 bootID: looks[name]?.bootID, began: evidence.began, ended: ended)

@@ -14,7 +14,7 @@ public struct Evidence: Codable, Sendable, Equatable {
     public var missing: [String: MissingFacts]
     /// Probes that the controller itself put.
     public var controllerProbes: [ProbeFact]
-    /// The user whom each edge's probe ran as and what else was resolved, for the report.
+    /// What is worth knowing of the run itself, for the report: it decides nothing.
     public var notes: [String]
 
     /// Gathers the parts.

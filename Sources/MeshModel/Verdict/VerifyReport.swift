@@ -28,6 +28,8 @@ public struct VerifyReport: Codable, Sendable, Equatable {
     public var receipt: Int?
     /// The paths and edges that were asked for, or nil for all of the topology.
     public var selection: [String]?
+    /// What is worth knowing of the run itself and belongs to no edge, or nil where there is nothing.
+    public var notes: [String]?
 
     /// The format that this version writes.
     public static let currentFormat = 1
@@ -43,7 +45,7 @@ public struct VerifyReport: Codable, Sendable, Equatable {
         format: Int, run: String, mesh: String, meshID: String, began: Double, seconds: Double,
         passive: Double?, topology: TopologyReference, nodes: [NodeWitness], edges: [EdgeVerdict],
         forbidden: [ForbidVerdict], required: EvidenceLevel, receipt: Int?,
-        selection: [String]? = nil
+        selection: [String]? = nil, notes: [String]? = nil
     ) {
         self.format = format
         self.run = run
@@ -59,6 +61,7 @@ public struct VerifyReport: Codable, Sendable, Equatable {
         self.required = required
         self.receipt = receipt
         self.selection = selection
+        self.notes = notes
     }
 }
 
