@@ -42,14 +42,13 @@ struct PreparedProbe: Sendable {
 
     /// Makes one of the order's connections.
     func put() -> PutProbe {
-        let began = FactTime(wall: Clocks.wall(), monotonic: Clocks.monotonic())
+        let began = ProbeRunner.now()
         let attempt = Attempt(order)
         let end: ProbeEnd
         do throws(ProbeEnd) { end = try ask(attempt, try context.get()) } catch { end = error }
         return PutProbe(
-            began: began, ended: FactTime(wall: Clocks.wall(), monotonic: Clocks.monotonic()),
-            end: end, localEnd: attempt.localEnd, sent: attempt.sent, received: attempt.received,
-            tls: attempt.tls)
+            began: began, ended: ProbeRunner.now(), end: end, localEnd: attempt.localEnd,
+            sent: attempt.sent, received: attempt.received, tls: attempt.tls)
     }
 
     private func ask(_ attempt: Attempt, _ context: TLSContext?) throws(ProbeEnd) -> ProbeEnd {
