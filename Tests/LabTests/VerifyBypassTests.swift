@@ -23,17 +23,21 @@ struct VerifyBypassTests {
         try #require(report.edges.first { $0.id == "ant->\(name)" })
     }
 
-    /// Those places where the LAN itself, which is nobody's peer, gets a page.
-    private func open(_ places: [String], _ lab: BypassLab) throws -> Set<String> {
-        let words = places.joined(separator: " ")
-        let text = try lab.world.shell(
+    /// Those places where the LAN itself, which is nobody's peer, gets a page. To each it says `text` with its number.
+    private func open(
+        _ places: [String], _ lab: BypassLab, saying text: String
+    ) throws -> Set<String> {
+        let words = places.enumerated().map { "\($0)=\($1)" }.joined(separator: " ")
+        let pages = try lab.world.shell(
             "lan",
             """
-            for place in \(words); do
-                { curl -gsS -o /dev/null --max-time 4 http://$place/ 2>/dev/null && echo $place; } &
+            for word in \(words); do
+                { place=${word#*=}
+                curl -gsS -o /dev/null --max-time 4 -H "X-Text: \(text)${word%%=*}z" \
+                    http://$place/ 2>/dev/null && echo $place; } &
             done; wait; true
             """)
-        return Set(text.split(separator: "\n").map(String.init))
+        return Set(pages.split(separator: "\n").map(String.init))
     }
 
     @Test("without the guard each way in is found and named, and with it all are closed")
@@ -43,11 +47,21 @@ struct VerifyBypassTests {
         try lab.world.shell("lan", "ip -6 route add fd88::2/128 via \(VerifyLab.bee6)")
         for isGuarded in [false, true] {
             if isGuarded { try lab.guarded(true) }
-            let capture = try Capture(lab.world.lab, "tcp port 9000")
+            let capture = try Capture(lab.world.lab)
             let report = try lab.world.verify()
-            // The oracle is a client that knows nothing of verify.
+            // Two oracles that know nothing of verify: a client who tries, and tcpdump, which sees what it said in clear.
             let places = Self.ways.map(\.place)
-            #expect(try open(places, lab) == (isGuarded ? [] : Set(places)))
+            let text = "mptext\(UInt32.random(in: 0 ... .max))n"
+            let wanted = isGuarded ? [] : Set(places)
+            #expect(try open(places, lab, saying: text) == wanted)
+            try capture.catchUp()
+            let heard = try places.enumerated().filter { try capture.saw("\(text)\($0.offset)z") }
+            #expect(Set(heard.map(\.element)) == wanted)
+            // Of the edges' own texts one alone crossed in clear: what goes on behind the tunnel, which no guard of bee's
+            // can close.
+            let clear = try capture.canaries(of: report).map { report.edges[$0].id }
+            #expect(clear == ["ant->far"])
+            try capture.end()
             for way in Self.ways {
                 let edge = try edge(way.edge, report)
                 if isGuarded {
@@ -63,9 +77,7 @@ struct VerifyBypassTests {
                 #expect(clean.verdict == .encrypted, "\(clean.story)")
                 if isGuarded { #expect(clean.level == .enforced, "\(clean.story)") }
             }
-            // What goes on in clear behind the tunnel no guard of bee's can close.
             let far = try edge("far", report)
-            #expect(try capture.saw("mpc\(report.run.prefix(16))-e8", within: 5))
             #expect(far.verdict == .exposed && far.codes.contains(.canaryOnWire), "\(far.story)")
             for name in ["cell", "lent"] {
                 let other = try edge(name, report)
@@ -82,7 +94,11 @@ struct VerifyBypassTests {
         let key = try lab.world.shell(
             "owl", "ssh-keygen -q -t ed25519 -N '' -f /tmp/added && cat /tmp/added.pub")
         try lab.world.shell("bee", "printf '%s\\n' '\(key)' >>\(file)")
-        let edge = try lab.world.verdict("ant->db")
+        let capture = try Capture(lab.world.lab)
+        let (edge, report) = try lab.world.judged("ant->db")
+        try capture.catchUp()
+        #expect(try capture.canaries(of: report).isEmpty)
+        try capture.end()
         let isThere = try lab.world.shell("bee", "cat \(file)").contains(key)
         // The agent may have put the file right meanwhile.
         #expect(

@@ -4,19 +4,25 @@ import NodeProtocol
 import Testing
 
 @Suite(
-    "Evidence that is old, another's, or full of holes proves nothing", .serialized,
+    "Evidence that is old, another's, or full of holes proves nothing",
     .enabled(if: LabConditions.isRoot))
 struct VerifyEvidenceTests {
     /// A mesh on whose nodes somebody stands between the controller and the witness.
     private final class Rig {
         let world: VerifyLab
+        private let capture: Capture
+        /// What is found on an edge of which nothing is wrong.
+        private let clean: Set<FindingCode>
         private static let script: String = {
             let folder = Traffic.program.split(separator: "/").dropLast().joined(separator: "/")
             return "/\(folder)/impostor.py"
         }()
 
-        init() throws {
-            world = try VerifyLab("tvevidence", guarded: true)
+        /// Without our guard bee has a filter of its own, so that the edge is sound in either.
+        init(_ mesh: String, isGuarded: Bool) throws {
+            let lab = try ClearLab(mesh, guarded: isGuarded)
+            world = lab.world
+            clean = isGuarded ? [] : [.guardOff]
             for host in ["ant", "owl"] {
                 try world.shell(
                     host,
@@ -31,6 +37,8 @@ struct VerifyEvidenceTests {
                     chmod 755 meshproof
                     """)
             }
+            // What fills the ring of the witness is not to fill tcpdump's.
+            capture = try Capture(world.lab, "\(Capture.everything) and not udp port 9")
         }
 
         func order(_ words: String..., on host: String = "ant") throws {
@@ -56,27 +64,44 @@ struct VerifyEvidenceTests {
                 """)
         }
 
-        func verdict() throws -> EdgeVerdict {
-            try world.verdict("ant->web", "--timeout", LabConditions.isUnderEmulation ? "60" : "6")
+        /// What becomes of the edge. What crossed of its own text in clear is as expected, whatever was done to the evidence.
+        func judged(isClear: Bool = false) throws -> (edge: EdgeVerdict, report: VerifyReport) {
+            let patience = LabConditions.isUnderEmulation ? "60" : "6"
+            let judged = try world.judged("ant->web", ["--timeout", patience])
+            try capture.catchUp()
+            #expect(
+                try capture.canaries(of: judged.report).isEmpty != isClear, "\(judged.edge.story)")
+            return judged
         }
 
-        func clean() throws {
+        func verdict() throws -> EdgeVerdict { try judged().edge }
+
+        /// Ends the oracle, which must have seen all.
+        func end() throws { try capture.end() }
+
+        func expectClean(_ edge: EdgeVerdict) {
+            #expect(edge.verdict == .encrypted && edge.level == .enforced, "\(edge.story)")
+            #expect(edge.codes == clean, "\(edge.story)")
+        }
+
+        /// Takes the impostor away, and all is well.
+        func restore() throws {
             try leave("ant")
             try world.shell("ant", "rm -f /tmp/impostor.json")
-            let edge = try verdict()
-            #expect(edge.verdict == .encrypted && edge.codes == [], "\(edge.story)")
+            expectClean(try verdict())
         }
     }
 
-    @Test("facts are refused that are of another run, node or boot, or were changed")
-    func refused() throws {
-        let rig = try Rig()
-        try rig.clean()
+    @Test(
+        "facts are refused that are of another run, node or boot, or were changed",
+        arguments: [true, false])
+    func refused(isGuarded: Bool) throws {
+        let rig = try Rig(isGuarded ? "tvevidence" : "tvevidoff", isGuarded: isGuarded)
+        try rig.restore()
         // Both nodes' genuine answers of an earlier run.
         try rig.order("record", "/tmp/facts.json")
         try rig.order("record", "/tmp/facts.json", on: "owl")
-        let before = try rig.verdict()
-        #expect(before.verdict == .encrypted, "\(before.story)")
+        rig.expectClean(try rig.verdict())
         let others = try rig.world.shell("owl", "cat /tmp/facts.json; rm /tmp/impostor.json")
         try #require(
             try rig.world.lab.on("ant", input: others, "cat >/tmp/other.json").status.isSuccess)
@@ -95,8 +120,48 @@ struct VerifyEvidenceTests {
             let finding = edge.findings.first { $0.code == .factsRefused && $0.node == "ant" }
             #expect(finding?.message.contains(lie.words) ?? false, "\(lie): \(edge.story)")
         }
-        try silences(rig)
+        try clocks(rig)
+        // How a conversation breaks off is the same with the guard and without.
+        if isGuarded { try silences(rig) } else { try hidden(rig) }
         try holes(rig)
+        try rig.end()
+    }
+
+    /// A node's clock that is off: so far it is told, and farther its facts are of another time.
+    private func clocks(_ rig: Rig) throws {
+        try rig.order("clock", "30")
+        let (edge, report) = try rig.judged()
+        rig.expectClean(edge)
+        let note = try #require(report.notes?.first)
+        #expect(report.notes?.count == 1 && note.hasPrefix("the clock of ant is off by about "))
+        try rig.order("clock", "400")
+        let late = try rig.verdict()
+        #expect(late.verdict == .unproven, "\(late.story)")
+        let finding = late.findings.first { $0.code == .factsRefused && $0.node == "ant" }
+        #expect(finding?.message.contains("not from the time") ?? false, "\(late.story)")
+        try rig.restore()
+    }
+
+    /// Somebody on ant sends the edge's packets past the mesh and hands over evidence in which that does not show: the other
+    /// end still saw it.
+    private func hidden(_ rig: Rig) throws {
+        let past = "\(VerifyLab.beeOverlay)/32 via \(VerifyLab.bee)"
+        try rig.world.shell("ant", "ip route prepend \(past)")
+        for (order, word, code) in [
+            ("replay", "/tmp/facts.json", FindingCode.factsRefused), ("tamper", "", .factsRefused),
+            ("kill", "finish", .nodeSilent),
+        ] {
+            try rig.order(order, word)
+            let edge = try rig.judged(isClear: true).edge
+            #expect(edge.verdict == .exposed && edge.level == .declared, "\(edge.story)")
+            #expect(edge.codes.isSuperset(of: [code, .canaryOnWire]), "\(order): \(edge.story)")
+        }
+        try rig.order("run", "probe", "ip tuntap add mode tap name tap7; ip link set tap7 up")
+        let edge = try rig.judged(isClear: true).edge
+        #expect(edge.verdict == .exposed, "\(edge.story)")
+        #expect(edge.codes.isSuperset(of: [.captureIncomplete, .canaryOnWire]), "\(edge.story)")
+        try rig.world.shell("ant", "ip link delete tap7; ip route del \(past)")
+        try rig.restore()
     }
 
     /// A witness that is silent, dies or raves: the run ends, and says so.
@@ -114,7 +179,7 @@ struct VerifyEvidenceTests {
             let finding = edge.findings.first { $0.code == .nodeSilent && $0.node == "ant" }
             #expect(finding?.message.contains(words) ?? false, "\(order): \(edge.story)")
         }
-        try rig.clean()
+        try rig.restore()
     }
 
     /// A capture that missed something: what was seen in the rest proves nothing.
@@ -129,7 +194,7 @@ struct VerifyEvidenceTests {
         try rig.order("run", "probe", "ip tuntap add mode tap name tap8; ip link set tap8 up")
         try expectHole(rig, "tap8")
         try rig.world.shell("ant", "ip link delete tap8")
-        try rig.clean()
+        try rig.restore()
         // More than the ring holds, while the witness cannot take it off.
         let flood = """
             exec /usr/bin/python3 -c 'import socket
@@ -138,7 +203,7 @@ struct VerifyEvidenceTests {
             """
         try rig.order("stall", "probe", flood)
         try expectHole(rig, "missed")
-        try rig.clean()
+        try rig.restore()
     }
 
     private func expectHole(_ rig: Rig, _ words: String) throws {

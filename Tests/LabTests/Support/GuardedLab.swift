@@ -99,21 +99,3 @@ struct GuardedLab {
             (found?.drops ?? []).map { ($0.reason, $0.packets) }, uniquingKeysWith: { $1 })
     }
 }
-
-/// What crosses the LAN's bridge, as tcpdump sees it: the oracle for what is in clear.
-final class Capture {
-    private let tcpdump: Background
-
-    /// Begins to capture, headers and text. What is kept of a frame decides how many there is room for: 2 KiB each.
-    init(_ lab: LabMesh, _ filter: String) throws {
-        tcpdump = try Background(
-            lab, "lan", "sh", "-c",
-            "exec tcpdump -i any -s 2048 -n -A -l --immediate-mode '\(filter)' 2>&1")
-        try #require(try tcpdump.saw("listening on", within: 20))
-    }
-
-    /// Whether `text` crossed the bridge, or does so within `seconds`.
-    func saw(_ text: String, within seconds: Double) throws -> Bool {
-        try tcpdump.saw(text, within: seconds)
-    }
-}

@@ -66,7 +66,7 @@ struct TLSLab {
         try #require(try world.lab.on("bee", input: bundle, unpack).status.isSuccess)
         try world.shell(
             "owl",
-            "mkdir -p /tmp/far && echo far >/tmp/far/index.html && busybox httpd -p 9000 -h /tmp/far"
+            "mkdir -p /tmp/far && echo mppagefarn >/tmp/far/index.html && busybox httpd -p 9000 -h /tmp/far"
         )
         try world.shell("bee", Self.nginx)
         try world.shell("bee", Self.plainTLS)
@@ -75,6 +75,37 @@ struct TLSLab {
     }
 
     func guarded(_ isOn: Bool) throws { try world.guarded(isOn, tail: Self.tail) }
+
+    /// What ant gets from each server, a line each: `plain` without TLS, `tls` with it and a certificate of its own, `bare`
+    /// with it and without one.
+    func served() throws -> Set<String> {
+        let lines = try world.shell("ant", Self.client)
+        return Set(lines.split(separator: "\n").map(String.init))
+    }
+
+    private static let client = """
+        cd /etc/meshproof/tls
+        pages() { label=$1; shift; curl -gks -m 5 "$@" | grep -ao 'mppage[0-9a-z]*n' | sed "s/^/$label /" || true; }
+        for port in 5440 5441 5460 5461 5462 5463 5464 5466 5467 5468; do
+            for host in 198.51.100.12 '[2001:db8:6d70::12]'; do
+                pages plain http://$host:$port/
+                pages bare https://$host:$port/
+                pages tls --cert ant.pem --key ant.key https://$host:$port/
+            done
+        done
+        for port in 5450 5451 5452; do
+            for way in plain:disable tls:require; do
+                label=${way%:*}
+                PGPASSWORD=lab PGCONNECT_TIMEOUT=5 psql -At -c "select '$label mpquery$port${label}n'" \\
+                    "host=198.51.100.12 port=$port user=postgres dbname=postgres sslmode=${way#*:}" 2>/dev/null || true
+            done
+        done
+        for port in 5442 5465; do
+            # The server turns each line round.
+            { echo mpsaid${port}n; sleep 1; } | timeout 5 openssl s_client -connect 198.51.100.12:$port \\
+                -tls1_3 -quiet 2>/dev/null | grep -ao 'n[0-9]*diaspm' | rev | sed 's/^/bare /' || true
+        done
+        """
 
     private static let certificates = """
         mkdir -p /etc/meshproof/tls && cd /etc/meshproof/tls
@@ -103,21 +134,21 @@ struct TLSLab {
     private static let nginx = """
         server() { echo "server { listen $1 ssl; ssl_certificate /etc/meshproof/tls/$2.pem;
             ssl_certificate_key /etc/meshproof/tls/${3:-$2}.key; $4 }"; }
-        page='location / { return 200 "ok\\n"; }'
+        page() { echo "location / { return 200 mppage$1n; }"; }
         ca='ssl_client_certificate /etc/meshproof/tls/ca.pem;'
         { echo 'worker_processes 1; error_log /tmp/nginx-error.log; pid /tmp/nginx.pid;
             events { worker_connections 256; }
             http { access_log off; ssl_protocols TLSv1.2 TLSv1.3;'
-        server 5440 bee "" "$ca ssl_verify_client on; $page"
-        server 5441 bee "" "$page"
-        server 5460 expired bee "$page"
-        server 5461 bee "" "$page"
-        server 5462 foreign "" "$page"
-        server 5463 bee "" "ssl_protocols TLSv1.2; $page"
-        server 5464 bee "" "$ca ssl_verify_client optional; $page"
-        echo "server { listen 5466; $page }"
-        server 198.51.100.12:5467 bee "" "$page"
-        echo "server { listen [2001:db8:6d70::12]:5467; $page }"
+        server 5440 bee "" "$ca ssl_verify_client on; $(page 5440)"
+        server 5441 bee "" "$(page 5441)"
+        server 5460 expired bee "$(page 5460)"
+        server 5461 bee "" "$(page 5461)"
+        server 5462 foreign "" "$(page 5462)"
+        server 5463 bee "" "ssl_protocols TLSv1.2; $(page 5463)"
+        server 5464 bee "" "$ca ssl_verify_client optional; $(page 5464)"
+        echo "server { listen 5466; $(page 5466) }"
+        server 198.51.100.12:5467 bee "" "$(page 5467s)"
+        echo "server { listen [2001:db8:6d70::12]:5467; $(page 5467) }"
         server 5468 bee "" "location / { proxy_pass http://198.51.100.13:9000; }"
         echo '}'; } >/tmp/nginx.conf
         nginx -c /tmp/nginx.conf
@@ -138,7 +169,8 @@ struct TLSLab {
     private static let postgres = """
         bin=/usr/lib/postgresql/15/bin; base=/var/lib/lab-pg
         install -d -m 0700 -o postgres -g postgres $base
-        runuser -u postgres -- $bin/initdb --pgdata=$base/5450 --auth=trust --encoding=UTF8 --no-locale --no-sync >/dev/null
+        echo lab >$base/password
+        runuser -u postgres -- $bin/initdb --pgdata=$base/5450 --auth=trust --pwfile=$base/password --encoding=UTF8 --no-locale --no-sync >/dev/null
         install -m 0600 -o postgres -g postgres /etc/meshproof/tls/bee.key $base/5450/server.key
         install -m 0600 -o postgres -g postgres /etc/meshproof/tls/bee.pem $base/5450/server.crt
         cp -a $base/5450 $base/5451; cp -a $base/5450 $base/5452

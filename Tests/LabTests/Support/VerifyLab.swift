@@ -89,14 +89,21 @@ struct VerifyLab {
         return report
     }
 
-    /// The verdict of one edge, from a run of its own.
-    func verdict(_ edge: String, _ options: String...) throws -> EdgeVerdict {
+    /// One edge, and the report of a run of its own.
+    func judged(
+        _ edge: String, _ options: [String] = []
+    ) throws -> (edge: EdgeVerdict, report: VerifyReport) {
         let result = try Child.run(
             lab.command(
                 ["--lab", "verify", "--json", "--no-receipt", "--edge", edge] + options),
             timeout: 240)
         let report = try lab.decode(VerifyReport.self, result)
-        return try #require(report.edges.first { $0.id == edge })
+        return (try #require(report.edges.first { $0.id == edge }), report)
+    }
+
+    /// The verdict of one edge, from a run of its own.
+    func verdict(_ edge: String, _ options: String...) throws -> EdgeVerdict {
+        try judged(edge, options).edge
     }
 }
 

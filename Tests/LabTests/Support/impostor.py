@@ -6,6 +6,7 @@ Orders are JSON in /tmp/impostor.json, a word and what it takes:
   tamper            change what was signed
   nonce             have the witness work for another run
   boot              give another boot id at the beginning
+  clock SECONDS     let the witness's clock be ahead
   stall REQUEST CMD let the witness keep little, and stop it while a command runs
   run REQUEST CMD   run a command before a request is passed on
   silent REQUEST    never answer it
@@ -15,11 +16,29 @@ Orders are JSON in /tmp/impostor.json, a word and what it takes:
   endless REQUEST   answer without end
 """
 
-import base64, json, signal, struct, subprocess, sys, time
+import base64, json, os, signal, struct, subprocess, sys, time
 
 order = json.load(open("/tmp/impostor.json"))
 word, rest = order[0], order[1:]
 program = "/usr/local/lib/meshproof/meshproof.real"
+
+# There is one wall clock on a machine, whatever namespaces it has; so a library tells this process another time.
+CLOCK = r"""
+#include <time.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+int clock_gettime(clockid_t clock, struct timespec *time) {
+    int code = syscall(SYS_clock_gettime, clock, time);
+    if (code == 0 && clock == CLOCK_REALTIME) time->tv_sec += AHEAD;
+    return code;
+}
+"""
+if word == "clock":
+    subprocess.run(
+        ["cc", "-shared", "-fPIC", f"-DAHEAD={rest[0]}", "-x", "c", "-", "-o", "/tmp/clock.so"],
+        input=CLOCK.encode(), check=True)
+    os.environ["LD_PRELOAD"] = "/tmp/clock.so"
+    rest = []
 witness = subprocess.Popen(
     [program] + sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
