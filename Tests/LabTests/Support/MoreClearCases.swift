@@ -105,7 +105,7 @@ extension ClearCase {
             guarded: .some([.exposed, .unproven], [.prefixStolen], isClear: false),
             isAgentStopped: true),
         ClearCase(
-            "29: WireGuard's datagrams are dropped, and there is no handshake", traffic: dial,
+            "+ there was no handshake yet, and WireGuard's datagrams are dropped", traffic: dial,
             make: [
                 evil("chain o { type filter hook output priority filter; udp dport 51820 drop; }"),
                 Step(
