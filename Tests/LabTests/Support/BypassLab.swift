@@ -65,6 +65,23 @@ struct BypassLab {
 
     func guarded(_ isOn: Bool) throws { try world.guarded(isOn, tail: Self.tail) }
 
+    /// Has ant and bee close the ways in by filters of their own, as operators do, before anything is translated; or not.
+    func filter(_ isOn: Bool) throws {
+        for host in ["ant", "bee"] {
+            try world.shell(
+                host,
+                isOn
+                    ? """
+                    nft -f - <<'END'
+                    table inet own {
+                      chain in { type filter hook prerouting priority raw; policy accept;
+                        iifname "eth0" tcp dport 8080-8092 drop; }
+                    }
+                    END
+                    """ : "nft delete table inet own")
+        }
+    }
+
     private static let page = """
         mkdir -p /tmp/page && echo page >/tmp/page/index.html
         page() { busybox httpd -p $1 -h /tmp/page; }
