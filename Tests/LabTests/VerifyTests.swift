@@ -9,6 +9,7 @@ struct VerifyTests {
     @Test("with the guard every edge is enforced, without a finding")
     func clean() throws {
         let world = try VerifyLab("tverify", guarded: true)
+        let capture = try Capture(world.lab)
         for _ in 0..<(LabConditions.isUnderEmulation ? 1 : 3) {
             let report = try world.verify("--level", "enforced")
             #expect(report.edges.map(\.id) == ["ant->web", "ant->db", "ant->note"])
@@ -16,8 +17,11 @@ struct VerifyTests {
                 #expect(edge.verdict == .encrypted && edge.level == .enforced, "\(edge.story)")
                 #expect(edge.findings.isEmpty, "\(edge.story)")
             }
+            try capture.catchUp()
+            #expect(try capture.canaries(of: report).isEmpty)
             #expect(report.forbidden.map(\.state) == [.holds])
             #expect(report.nodes.allSatisfy { $0.facts != nil && $0.problem == nil })
         }
+        try capture.end()
     }
 }
