@@ -3,7 +3,7 @@ public import MeshModel
 /// The version of the conversation; both sides say theirs first and part where they differ.
 public enum ProtocolVersion {
     /// What this program speaks.
-    public static let current = 3
+    public static let current = 4
 }
 
 /// What the controller asks of a node's agent.
@@ -38,6 +38,9 @@ public enum Request: Codable, Sendable, Equatable {
     case succeed(chain: [KeySuccession])
     /// Makes the SSH keys of a set, if there are none, and says their public halves.
     case prepareSSHKeys(generation: Int)
+    /// Keeps a sealed mail for another node, in place of an older one, until that node says that it has it. `sealed` is
+    /// base64. Refused for a node that is no managed peer by the document in force.
+    case keepMail(node: String, revision: UInt64, sealed: String)
     /// Wipes keys of these sets; refused where the document in force, or one that waits for confirmation, names one.
     case forgetKeys(wireguard: [Int], ssh: [Int])
     /// Removes everything of this mesh from the node, keys included, and says what was found and what is left;
@@ -53,7 +56,8 @@ public enum Response: Codable, Sendable, Equatable {
     case observed(NodeReport)
     /// Answer to `preview`, `stage` and `commit`: the steps that are to be, or were, taken.
     case steps([PlanStep])
-    /// Answer to `confirm`, `rollback`, `nudge`, `wakeTunnels`, `restartTunnel`, `succeed` and `forgetKeys`.
+    /// Answer to `confirm`, `rollback`, `nudge`, `wakeTunnels`, `restartTunnel`, `succeed`, `keepMail` and
+    /// `forgetKeys`.
     case done
     /// Answer to `prepareKey`.
     case key(PublicKey)
@@ -110,6 +114,8 @@ public struct NodeHello: Codable, Sendable, Equatable {
     public var keys: [Int: PublicKey]
     /// Its public SSH keys for each set it has.
     public var sshKeys: [Int: SSHNodeKeys]
+    /// The public half of its mail key for each set it has; nil from an agent that knows no mail.
+    public var mailKeys: [Int: PublicKey]?
     /// The revision in force, 0 for none.
     public var revision: UInt64
     /// The highest revision it ever took; the next one must be greater.
@@ -124,7 +130,8 @@ public struct NodeHello: Codable, Sendable, Equatable {
     /// Gathers the parts.
     public init(
         version: Int, program: String, meshID: String, node: String, keys: [Int: PublicKey],
-        sshKeys: [Int: SSHNodeKeys] = [:], revision: UInt64, highestRevision: UInt64,
+        sshKeys: [Int: SSHNodeKeys] = [:], mailKeys: [Int: PublicKey]? = nil, revision: UInt64,
+        highestRevision: UInt64,
         unconfirmed: UInt64?, rolledBack: RolledBack?, controllerKey: PublicKey? = nil
     ) {
         self.version = version
@@ -133,6 +140,7 @@ public struct NodeHello: Codable, Sendable, Equatable {
         self.node = node
         self.keys = keys
         self.sshKeys = sshKeys
+        self.mailKeys = mailKeys
         self.revision = revision
         self.highestRevision = highestRevision
         self.unconfirmed = unconfirmed
@@ -170,17 +178,47 @@ public struct NodeReport: Codable, Sendable, Equatable {
     public var drift: [PlanStep]
     /// The last repairs, oldest first, at most 50.
     public var repairs: [Repair]
+    /// What it keeps, or kept, for other nodes; nil from an agent that knows no mail.
+    public var mail: [KeptMail]?
 
     /// Gathers the parts.
     public init(
         hello: NodeHello, observed: ObservedNode, document: NodeDocument?, drift: [PlanStep],
-        repairs: [Repair]
+        repairs: [Repair], mail: [KeptMail]? = nil
     ) {
+        self.mail = mail
         self.hello = hello
         self.observed = observed
         self.document = document
         self.drift = drift
         self.repairs = repairs
+    }
+}
+
+/// What one node keeps, or kept until it was fetched, for another.
+public struct KeptMail: Codable, Sendable, Equatable {
+    /// Whom it is for.
+    public var node: String
+    /// The revision of the document inside.
+    public var revision: UInt64
+    /// Since when it waits, or waited. *Units:* seconds since 1970.
+    public var since: Double
+    /// When its addressee said that it has taken this revision or a newer one, by which the mail itself went; nil while
+    /// it waits. *Units:* seconds since 1970.
+    public var takenAt: Double?
+    /// The revision that was in force at the addressee when it asked last; nil where it has not asked since.
+    public var inForce: UInt64?
+
+    /// Gathers the parts.
+    public init(
+        node: String, revision: UInt64, since: Double, takenAt: Double? = nil,
+        inForce: UInt64? = nil
+    ) {
+        self.node = node
+        self.revision = revision
+        self.since = since
+        self.takenAt = takenAt
+        self.inForce = inForce
     }
 }
 

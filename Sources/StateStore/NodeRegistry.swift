@@ -6,12 +6,33 @@ public struct NodeRecord: Codable, Sendable, Equatable {
     public var keys: [Int: PublicKey]
     /// The public SSH keys for each set the node has; nil in a record from before there were any.
     public var sshKeys: [Int: SSHNodeKeys]?
+    /// The public mail key of each set the node has one for; nil in a record from before there were any.
+    public var mailKeys: [Int: PublicKey]?
+    /// The document that the node was last given, by hand or as mail; nil where nobody noted it.
+    public var handed: Handed?
     /// The revision of the last document that was signed for it; the next one is greater.
     public var revision: UInt64
     /// When it last answered. *Units:* seconds since 1970.
     public var lastSeen: Double?
     /// The version of the program on it.
     public var program: String?
+
+    /// Which document a node was last given, and how.
+    public struct Handed: Codable, Sendable, Equatable {
+        /// Its revision.
+        public var revision: UInt64
+        /// A digest of what it wants of the node, whatever its revision.
+        public var digest: String
+        /// When it was left as mail; nil where the node itself has confirmed it. *Units:* seconds since 1970.
+        public var mailedAt: Double?
+
+        /// Gathers the parts.
+        public init(revision: UInt64, digest: String, mailedAt: Double? = nil) {
+            self.revision = revision
+            self.digest = digest
+            self.mailedAt = mailedAt
+        }
+    }
 
     /// A node about which nothing is known yet, or what is.
     public init(

@@ -26,6 +26,14 @@ extension FakeMachine {
                 state.greeted += peers ?? []
                 return .done
             case .wakeTunnels, .restartTunnel: return .done
+            case .keepMail(let node, let revision, let sealed):
+                if state.troubles.contains(.noMail) {
+                    return .refused(ProtocolError(.failed, "the mailbox is full"))
+                }
+                state.mail[node] = FakeMachine.Mail(
+                    kept: KeptMail(node: node, revision: revision, since: 1),
+                    sealed: Base64.decode(sealed) ?? [])
+                return .done
             case .succeed(let chain): return Self.succeed(chain, &state, identity)
             case .prepareKey(let generation):
                 state.generations.insert(generation)
@@ -72,7 +80,9 @@ extension FakeMachine {
                 uniqueKeysWithValues: state.generations.map { ($0, state.key($0)) }),
             sshKeys: Dictionary(
                 uniqueKeysWithValues: state.sshGenerations.map { ($0, state.sshKeys($0)) }),
-            revision: state.revision,
+            mailKeys: (try? state.mailKey.map(WireGuardKeys.publicKey(of:))).map { key in
+                Dictionary(uniqueKeysWithValues: state.generations.map { ($0, key) })
+            }, revision: state.revision,
             highestRevision: state.highest, unconfirmed: state.committed?.document.revision,
             rolledBack: state.rolledBack, controllerKey: PublicKey(identity.controllerKey))
     }
@@ -109,7 +119,8 @@ extension FakeMachine {
             hello: hello(state, identity),
             observed: ObservedNode(
                 bootID: "boot", observedAt: now, interfaces: interfaces, routes: []),
-            document: state.document, drift: state.drift, repairs: [])
+            document: state.document, drift: state.drift, repairs: [],
+            mail: state.mail.values.map(\.kept))
     }
 
     private static func steps(from old: NodeDocument?, to new: NodeDocument) -> [PlanStep] {

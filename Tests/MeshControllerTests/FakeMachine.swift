@@ -25,6 +25,14 @@ final class FakeMachine: Sendable {
         case noRoot
         /// Something is left after `down`.
         case leftOver
+        /// Its mailbox takes nothing.
+        case noMail
+    }
+
+    /// What it keeps for another node.
+    struct Mail: Sendable {
+        var kept: KeptMail
+        let sealed: [UInt8]
     }
 
     struct State: Sendable {
@@ -43,6 +51,9 @@ final class FakeMachine: Sendable {
         var committed: Committed?
         var rolledBack: RolledBack?
         var presharedKeys: [PresharedKeyID: String] = [:]
+        var mail: [String: Mail] = [:]
+        /// The private key that mail is sealed for; nil for an agent that knows no mail.
+        var mailKey: SecretBytes?
         var drift: [PlanStep] = []
         var handshakeAge: Double? = 1
         var connections = 0
@@ -84,7 +95,10 @@ final class FakeMachine: Sendable {
     let state: Mutex<State>
 
     init(key: UInt8) {
-        state = Mutex(State(key: PublicKey(bytes: [UInt8](repeating: key, count: 32)) ?? .zero))
+        state = Mutex(
+            State(
+                key: PublicKey(bytes: [UInt8](repeating: key, count: 32)) ?? .zero,
+                mailKey: try? WireGuardKeys.generate()))
     }
 
     func trouble(_ troubles: Trouble...) { state.withLock { $0.troubles = Set(troubles) } }

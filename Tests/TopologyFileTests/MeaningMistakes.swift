@@ -114,6 +114,11 @@ enum MeaningMistakes {
             "a managed node with nothing at all", nodes("§edge:"), "has no `connect`",
             fix: "managed: false"),
         Mistake(
+            "a node that joins by itself and has a host key",
+            nodes(
+                "edge: { connect: join, host_key: §\"SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\" }"
+            ), "joins by itself and has a `host_key`", fix: "no command logs in"),
+        Mistake(
             "an unmanaged node with connect", nodes("edge: { managed: false, connect: §local }"),
             "the unmanaged node `edge` has `connect`", fix: "remove `connect`"),
         Mistake(
@@ -157,6 +162,15 @@ enum MeaningMistakes {
     ]
 
     static let services: [Mistake] = [
+        Mistake(
+            "a service at the agents' port",
+            Samples.file(services: "services:\n  api: { on: edge, kind: http, port: §51820 }"),
+            "TCP port 51820 of `edge`'s overlay address is the agents'", fix: "another `port`"),
+        Mistake(
+            "a service on the overlay at the agents' port",
+            Samples.file(
+                services: "services:\n  api: { on: edge, kind: http, port: §51820, bind: mesh }"),
+            "TCP port 51820 of `edge`'s overlay address is the agents'", fix: "`bind: loopback`"),
         Mistake(
             "two services on one port",
             Samples.file(

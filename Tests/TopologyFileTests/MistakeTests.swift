@@ -61,7 +61,7 @@ struct MistakeTests {
                 "t.yaml:4:3: error: `mesh` has no key `prot`; fix: did you mean `port`?",
                 "t.yaml:6:20: error: the connect address 10.77.0.7 lies in the overlay network 10.77.0.0/24; fix: write the node's underlay address, or choose another mesh.network",
                 "t.yaml:6:52: error: the endpoint 127.0.0.1 is a loopback address; fix: write the address at which the other nodes reach this one",
-                "t.yaml:7:3: error: the managed node `gpu` has no `connect`; fix: add `connect: ssh://root@HOST`, or `managed: false` where no agent is to run",
+                "t.yaml:7:3: error: the managed node `gpu` has no `connect`; fix: add `connect: ssh://root@HOST`, `connect: join` where it is to join by itself, or `managed: false` where no agent is to run",
                 "t.yaml:7:20: error: `99999` is not a port; fix: write a whole number from 1 to 65534",
                 "t.yaml:8:34: error: the unmanaged node `phone` has `backend`; fix: remove `backend`, or remove `managed: false`",
                 "t.yaml:10:16: error: there is no node `egde`; fix: did you mean `edge`?",

@@ -189,6 +189,7 @@ struct CheckView {
     private static func way(to node: Node) -> String {
         switch node.connect {
         case .local: "this machine"
+        case .join: "joins by itself"
         case .ssh(let user, let host, let port):
             "ssh " + (user.map { $0 + "@" } ?? "") + host + (port.map { ":\($0)" } ?? "")
         case nil: "unmanaged"

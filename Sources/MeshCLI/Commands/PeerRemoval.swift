@@ -83,16 +83,17 @@ struct PeerRemoval {
 
     private func finish(_ report: UpReport, _ down: DownReport?) throws -> Int32 {
         let away = report.badNodes
+        let waiting = away + report.nodes.filter { $0.state == .mailed }
         let isDone = away.isEmpty
         if workspace.asJSON {
             try JSONOutput.print(
-                Report(peer: name, up: report, notConverged: away.map(\.node), down: down),
+                Report(peer: name, up: report, notConverged: waiting.map(\.node), down: down),
                 command: "peer rm", to: workspace.output)
             return isDone ? ExitCode.fine : ExitCode.failure
         }
         let output = workspace.output
         let style = output.style
-        let told = report.nodes.count - away.count
+        let told = report.nodes.count { $0.state == .unchanged || $0.state == .changed }
         output.line(
             style.bold("\(name) is out of the mesh \(report.mesh)")
                 + ": \(Human.count(told, "node")) told, its key refused there")
@@ -100,8 +101,19 @@ struct PeerRemoval {
             output.hang(
                 "  \(style.red("✗")) \(style.bold(node.node))  ",
                 "has not converged and may still trust it: \(node.error ?? "no answer")")
+            if node.state == .away, let fix = node.fix { output.hang("      ", fix) }
         }
-        if !isDone { output.line("  then: meshproof up, once they are back") }
+        for node in report.nodes where node.state == .mailed {
+            output.hang(
+                "  \(style.yellow("waiting")) \(style.bold(node.node))  ",
+                "may still trust it until it fetches revision \(node.revision), which waits at "
+                    + node.mailboxes.joined(separator: ", "))
+        }
+        if away.contains(where: { $0.state != .away }) {
+            output.line("  then: meshproof up, once they are back")
+        } else if !isDone {
+            output.line("  next: meshproof status says when it was fetched")
+        }
         for node in down?.nodes ?? [] {
             if node.forgotten {
                 output.line("  \(name) could not be reached, and is forgotten")

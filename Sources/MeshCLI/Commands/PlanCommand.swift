@@ -50,6 +50,9 @@ struct PlanView {
                 output.line()
                 output.hang("  \(style.red("✗")) \(style.bold(node.node))  ", error)
                 if let fix = node.fix { output.hang("      fix: ", fix) }
+            } else if let note = node.note {
+                output.line()
+                output.hang("  \(style.bold(node.node))  ", note)
             } else if node.documentOnly {
                 output.line()
                 output.line(

@@ -80,6 +80,13 @@ struct StatusView {
                 output.hang("  \(style.red("✗")) \(style.bold(node.node))  ", error)
                 if let fix = node.fix { output.hang("      fix: ", fix) }
             }
+            if let note = node.note {
+                output.line()
+                output.hang("  \(style.dim("–")) \(style.bold(node.node))  ", note)
+            }
+            for line in MailWords.lines(node.mail, now: report.at) {
+                output.hang("      mail: ", line)
+            }
             for step in node.report?.drift ?? [] {
                 output.line()
                 output.hang(
@@ -112,7 +119,8 @@ struct StatusView {
             ["NODE", "BACKEND", "REVISION", "PEERS", "GUARD", "DRIFT", "MENDED"], style)
         for node in report.nodes {
             guard let found = node.report else {
-                table.add([node.node, style.red("no answer"), "–", "–", "–", "–", "–"])
+                let word = node.joined ? style.dim("not asked") : style.red("no answer")
+                table.add([node.node, word, "–", "–", "–", "–", "–"])
                 continue
             }
             let interface = found.observed.interfaces.first

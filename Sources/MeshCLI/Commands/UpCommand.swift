@@ -67,8 +67,18 @@ struct UpView {
                 )
             }
         }
+        for node in report.nodes where node.state == .mailed || node.state == .awaitsJoin {
+            output.hang(
+                "  \(style.yellow("waiting")) \(style.bold(node.node))  ",
+                node.state == .mailed
+                    ? "revision \(node.revision) waits for it at "
+                        + "\(node.mailboxes.joined(separator: ", ")) (connect: join)"
+                    : node.error ?? "")
+        }
         for node in bad {
-            let mark = node.state == .rolledBack ? style.yellow("↺") : style.red("✗")
+            let mark =
+                node.state == .failed
+                ? style.red("✗") : style.yellow(node.state == .away ? "…" : "↺")
             output.hang("  \(mark) \(style.bold(node.node))  ", node.error ?? "")
             if let fix = node.fix { output.hang("      fix: ", fix) }
         }
@@ -85,6 +95,8 @@ struct UpView {
         output.former(report.former)
         if report.isGood {
             output.line("  next: meshproof status")
+        } else if !bad.isEmpty && bad.allSatisfy({ $0.state == .away }) {
+            output.line("  next: meshproof status says when it was fetched")
         } else {
             output.line("  then: meshproof up, again")
         }

@@ -54,6 +54,7 @@ public struct NodeCarrier: Carrier {
         switch node.connect {
         case .local: return try local.connect(to: node, timeout: timeout)
         case .ssh: return try ssh.connect(to: node, timeout: timeout)
+        case .join: throw ControllerError.joined(node)
         case nil:
             throw ControllerError(
                 .usage, "\(node.name) is unmanaged: there is no way to log in to it")

@@ -110,6 +110,14 @@ public final class NodeConnection: Sendable {
         try done(.forgetKeys(wireguard: wireguard, ssh: ssh), "forget keys")
     }
 
+    /// Leaves a sealed mail for another node.
+    public func keepMail(
+        for node: String, revision: UInt64, _ sealed: [UInt8]
+    ) throws(ControllerError) {
+        try done(
+            .keepMail(node: node, revision: revision, sealed: Base64.encode(sealed)), "keep mail")
+    }
+
     /// Has every tunnel that begins on the node and waits try at once.
     public func wakeTunnels() throws(ControllerError) { try done(.wakeTunnels, "wake tunnels") }
 

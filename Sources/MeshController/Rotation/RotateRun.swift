@@ -56,6 +56,7 @@ public struct RotateRun: Sendable {
             throw ControllerError(
                 .usage, "no node is called \(name)", hint: near.map { "did you mean \($0)?" })
         }
+        try refuseJoined(without: without + (state.openRotation?.plan.without ?? []))
         let isBack: Bool
         switch wish {
         case .begin(let wireguard, let ssh, let drain):
@@ -166,6 +167,19 @@ public struct RotateRun: Sendable {
             .usage,
             "\(name) is not managed: with new keys at its peers it is cut off until it is given them",
             hint: "meshproof rotate --force-retire \(name), and then give it its peers' new keys")
+    }
+
+    /// Every step waits for every node, and one that no command logs in to cannot be waited for.
+    private func refuseJoined(without: [String]) throws(ControllerError) {
+        for node in topology.managedNodes where node.isReachedByMail {
+            guard !without.contains(node.name), try state.hasJoined(node) else { continue }
+            throw ControllerError(
+                .joined,
+                "no command logs in to \(node.name) (connect: join), so it cannot take part in a rotation",
+                hint:
+                    "meshproof rotate --force-retire \(node.name) goes on without it; it is cut off "
+                    + "then, until it joins again: meshproof peer invite \(node.name)")
+        }
     }
 
     private func refuseUnready(

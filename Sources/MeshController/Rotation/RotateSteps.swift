@@ -5,7 +5,7 @@ import NodeProtocol
 extension RotateRun {
     /// Every node that takes part, reached anew; a change that was left half-way is taken back first.
     func gather(without: [String]) throws(ControllerError) -> [UpRun.Member] {
-        let nodes = topology.managedNodes.filter { !without.contains($0.name) }
+        let nodes = topology.contactedNodes.filter { !without.contains($0.name) }
         let identity = state.identity
         let up = up
         let found = try fleet.phase("connecting", nodes, name: \.name) {

@@ -97,7 +97,8 @@ package struct RotationSweep: Sendable {
                 p=${f%/cmdline}; echo "process ${p#/proc/}: $c";; esac; done
                 """,
             ]
-            files += ["\(state)/keys/wg-\(wireguard).key", "/run/wireguard/\(interface).sock"]
+            files += ["wg", "mail"].map { "\(state)/keys/\($0)-\(wireguard).key" }
+            files.append("/run/wireguard/\(interface).sock")
             files += presharedKeys.map { "\(state)/psk/\($0.rawValue).key" }
         }
         if let ssh {

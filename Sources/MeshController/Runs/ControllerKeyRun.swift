@@ -16,6 +16,8 @@ public struct ControllerKeyRun: Sendable {
             public var node: String
             /// Whether it has pinned the new key.
             public var hasKey: Bool
+            /// Whether it is handed the key with its next mail, because no command logs in to it.
+            public var byMail = false
             /// What went wrong, where it has not.
             public var error: String?
         }
@@ -31,8 +33,8 @@ public struct ControllerKeyRun: Sendable {
         /// Every managed node.
         public var nodes: [Node]
 
-        /// Whether every node has the new key.
-        public var isDone: Bool { nodes.allSatisfy(\.hasKey) }
+        /// Whether every node has the new key, or is handed it with its next mail.
+        public var isDone: Bool { nodes.allSatisfy { $0.hasKey || $0.byMail } }
     }
 
     let topology: Topology
@@ -63,9 +65,10 @@ public struct ControllerKeyRun: Sendable {
         let state = try ControllerState(
             folders, mesh: topology.mesh.name, passphraseFile: passphraseFile, writing: true)
         let nodes = topology.managedNodes
+        let contacted = topology.contactedNodes
         let identity = state.identity
         let fleet = Fleet(parallel: settings.parallel, progress: progress)
-        let outcome = try fleet.phase("handing over", nodes, name: \.name) {
+        let outcome = try fleet.phase("handing over", contacted, name: \.name) {
             node throws(ControllerError) in
             let contact = try NodeContact(
                 node, mesh: identity.mesh, by: carrier, timeout: settings.timeout)
@@ -80,6 +83,7 @@ public struct ControllerKeyRun: Sendable {
             nodes: nodes.map { node in
                 Report.Node(
                     node: node.name, hasKey: outcome.results[node.name] == true,
+                    byMail: node.isReachedByMail,
                     error: outcome.failures[node.name]?.message)
             })
     }

@@ -97,7 +97,7 @@ public struct DownRun: Sendable {
             try state.endRotation(
                 state.generations, outcome: "the mesh was taken down", at: Clocks.wall())
         }
-        let lost: [ControllerError.Code] = [.unreachable, .timeout]
+        let lost: [ControllerError.Code] = [.unreachable, .timeout, .joined]
         var forgotten: Set<String> = []
         for (name, error) in removed.failures where forgetsLost && lost.contains(error.code) {
             do throws(ControllerError) {
@@ -120,6 +120,16 @@ public struct DownRun: Sendable {
 
     private func remove(_ node: Node) throws(ControllerError) -> DownReport.NodeRemoval {
         let mesh = topology.mesh.name
+        if node.isReachedByMail {
+            // Where it never joined there is nothing to remove.
+            guard try state.isKnown(node.name) else {
+                return DownReport.NodeRemoval(node: node.name, removed: [], left: [])
+            }
+            throw ControllerError.joined(
+                node,
+                hint: "run `meshproof node leave --mesh \(mesh)` there, then here: "
+                    + "meshproof down --node \(node.name) --forget")
+        }
         let contact = try NodeContact(node, mesh: mesh, by: carrier, timeout: settings.timeout)
         let report = try leave(contact, mesh: mesh)
         let sweep = try contact.session.run(

@@ -67,6 +67,7 @@ struct MeshDesign: Sendable {
                 }
             }
             document.dropUnkeyedTunnels(expected: expected)
+            document.dropStrayMail()
             documents[document.node] = document
         }
         self.documents = documents
@@ -93,7 +94,15 @@ extension NodeDocument {
     func wantsTheSame(as other: NodeDocument?) -> Bool {
         guard let other else { return false }
         return format == other.format && meshID == other.meshID && mesh == other.mesh
-            && node == other.node && desired == other.desired
+            && node == other.node && desired == other.desired && mail == other.mail
+    }
+
+    /// Leaves out mail from and for nodes that are no peers: their packets would not come through, and nobody who is cut
+    /// off is to find mail.
+    mutating func dropStrayMail() {
+        let names = Set(interfaces.flatMap(\.peers).map(\.node))
+        mail?.peers.removeAll { !names.contains($0.node) }
+        if mail?.peers.isEmpty == true { mail = nil }
     }
 
     /// Leaves out what needs an SSH key that nobody has told yet, nor is about to.

@@ -1,6 +1,7 @@
 import LinuxSystem
 public import MeshModel
 import NodeProtocol
+import StateStore
 
 /// What `up` would do, node by node.
 public struct PlanReport: Codable, Sendable {
@@ -12,6 +13,8 @@ public struct PlanReport: Codable, Sendable {
         public var steps: [PlanStep]
         /// Whether new settings are only noted on the node, with no step in its kernel now.
         public var documentOnly: Bool
+        /// What else there is to know of a node that no command logs in to.
+        public var note: String?
         /// What went wrong where the node could not be asked.
         public var error: String?
         /// What to do about it.
@@ -71,7 +74,9 @@ public struct PlanRun: Sendable {
     public func run() throws(ControllerError) -> PlanReport {
         let fleet = Fleet(parallel: settings.parallel, progress: progress)
         let managed = topology.managedNodes.filter { only?.contains($0.name) ?? true }
-        let looks = try fleet.phase("looking", managed, name: \.name) {
+        let looks = try fleet.phase(
+            "looking", managed.filter { !$0.isReachedByMail }, name: \.name
+        ) {
             node throws(ControllerError) in
             try look(at: node)
         }
@@ -86,16 +91,20 @@ public struct PlanRun: Sendable {
             }
             return try plan(node, look, document)
         }
+        var joined: [String: PlanReport.NodePlan] = [:]
+        for node in managed where node.isReachedByMail {
+            joined[node.name] = try plan(joined: node, design)
+        }
         let nodes = managed.map { node -> PlanReport.NodePlan in
-            if let plan = plans.results[node.name] { return plan }
+            if let plan = plans.results[node.name] ?? joined[node.name] { return plan }
             let error = looks.failures[node.name] ?? plans.failures[node.name]
             return PlanReport.NodePlan(
                 node: node.name, steps: [], documentOnly: false,
                 error: error?.message ?? "not asked",
                 fix: error?.hint)
         }
-        // A managed node's key is about to be made.
-        let managedNames = topology.managedNames
+        // The key of a node that is logged in to is about to be made.
+        let managedNames = Set(topology.contactedNodes.map(\.name))
         return PlanReport(
             mesh: topology.mesh.name, nodes: nodes,
             waiting: design.waiting.filter { !managedNames.contains($0.keyless) }.map(\.text),
@@ -159,7 +168,26 @@ public struct PlanRun: Sendable {
                 pairs.contains(pair) ? known[generation]?[pair] ?? .unmade : nil
             })
         return MeshDesign(
-            topology, inputs.first, beside: inputs.beside, expected: topology.managedNames)
+            topology, inputs.first, beside: inputs.beside,
+            expected: Set(topology.contactedNodes.map(\.name)))
+    }
+
+    /// A node that no command logs in to cannot be asked for steps; whether it is to get a new document is known here.
+    private func plan(
+        joined node: Node, _ design: MeshDesign
+    ) throws(ControllerError) -> PlanReport.NodePlan {
+        guard try state.hasJoined(node) else {
+            return PlanReport.NodePlan(
+                node: node.name, steps: [], documentOnly: false, note: JoinedNode.awaits(node))
+        }
+        guard let document = design.documents[node.name],
+            try state.handed(to: node.name)?.digest != ControllerState.digest(of: document)
+        else {
+            return PlanReport.NodePlan(
+                node: node.name, steps: [], documentOnly: false, note: JoinedNode.upToDate)
+        }
+        return PlanReport.NodePlan(
+            node: node.name, steps: [], documentOnly: true, note: JoinedNode.pending)
     }
 
     private func plan(
@@ -183,6 +211,7 @@ public struct PlanRun: Sendable {
                 .flatMap(\.allowedIPs).map(\.address))
         sendable.names?.entries.removeAll { keyless.contains($0.address) }
         sendable.dropUnkeyedTunnels(expected: [])
+        sendable.dropStrayMail()
         return PlanReport.NodePlan(
             node: node.name, steps: steps,
             documentOnly: steps.isEmpty && !sendable.wantsTheSame(as: report.document))

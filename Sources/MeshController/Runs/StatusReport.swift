@@ -9,10 +9,24 @@ public struct StatusReport: Codable, Sendable {
         public var node: String
         /// What the node said, or nil where it could not be asked.
         public var report: NodeReport?
+        /// Whether no command logs in to the node, so that it is not asked.
+        public var joined = false
+        /// What else there is to know of a node that no command logs in to.
+        public var note: String?
+        /// What its peers say that they keep, or kept, for it; only where it was not asked itself.
+        public var mail: [Mail] = []
         /// What went wrong.
         public var error: String?
         /// What to do about it.
         public var fix: String?
+    }
+
+    /// What one peer keeps, or kept, for a node.
+    public struct Mail: Codable, Sendable {
+        /// The peer.
+        public var mailbox: String
+        /// The mail.
+        public var kept: KeptMail
     }
 
     /// One peering, as one of its two ends sees it.
@@ -102,17 +116,25 @@ public struct StatusReport: Codable, Sendable {
         !hasDrift && !peerings.contains { $0.state == .missing }
             && tunnels.allSatisfy { $0.state == .up }
     }
-    /// Whether every node could be asked.
-    public var isComplete: Bool { nodes.allSatisfy { $0.report != nil } }
+    /// Whether every node that commands log in to could be asked.
+    public var isComplete: Bool { nodes.allSatisfy { $0.report != nil || $0.joined } }
 
     /// Puts the nodes' reports together. Pure.
     package static func make(
         _ topology: Topology, reports: [String: NodeReport], failures: [String: (String, String?)],
         former: [Node] = [], now: Double
     ) -> StatusReport {
+        var mail: [String: [Mail]] = [:]
+        for (mailbox, report) in reports.sorted(by: { $0.key < $1.key }) {
+            for kept in report.mail ?? [] {
+                mail[kept.node, default: []].append(Mail(mailbox: mailbox, kept: kept))
+            }
+        }
         let nodes = topology.managedNodes.map { node in
             NodeStatus(
-                node: node.name, report: reports[node.name], error: failures[node.name]?.0,
+                node: node.name, report: reports[node.name], joined: node.isReachedByMail,
+                mail: reports[node.name] == nil ? mail[node.name] ?? [] : [],
+                error: failures[node.name]?.0,
                 fix: failures[node.name]?.1)
         }
         let ends = endsByPeering(reports)

@@ -26,7 +26,7 @@ public final class StatusRun: Sendable {
 
     /// One look at the whole mesh.
     public func look() throws(ControllerError) -> StatusReport {
-        let asked = try fleet.phase("asking", topology.managedNodes, name: \.name) {
+        let asked = try fleet.phase("asking", topology.contactedNodes, name: \.name) {
             node throws(ControllerError) in
             try self.ask(node)
         }
@@ -36,6 +36,11 @@ public final class StatusRun: Sendable {
             topology, reports: asked.results,
             failures: asked.failures.mapValues { ($0.message, $0.hint) },
             former: try state.formerNodes(besides: topology), now: Clocks.wall())
+        for index in report.nodes.indices where report.nodes[index].joined {
+            guard let node = topology.node(report.nodes[index].node) else { continue }
+            report.nodes[index].note =
+                try state.hasJoined(node) ? JoinedNode.notAsked : JoinedNode.awaits(node)
+        }
         report.keys = state.generations
         report.rotateEvery = topology.mesh.rotation?.seconds
         report.rotation = state.openRotation.map { open in

@@ -50,6 +50,7 @@ extension UpRun {
         }
         outcomes.fail(confirmed.failures)
         for change in done where confirmed.results[change.name] != nil {
+            try state.noteHanded(change.document)
             outcomes.changed(
                 change.name, steps: committed.results[change.name] ?? [],
                 revision: change.document.revision)

@@ -25,6 +25,9 @@ struct UpOutcomes {
         byName[name].map { $0.state == .unchanged || $0.state == .changed } ?? false
     }
 
+    /// Whether any node took its change back.
+    var hasRollback: Bool { byName.values.contains { $0.state == .rolledBack } }
+
     mutating func fail(_ failures: [String: ControllerError]) {
         for (name, error) in failures {
             byName[name] = outcome(name, .failed, error: error.message, fix: error.hint)
@@ -36,10 +39,28 @@ struct UpOutcomes {
         byName[name] = outcome(name, bootstrapped ? .changed : .unchanged)
     }
 
+    /// A node that no command logs in to, and that has what it is to have.
+    mutating func unchanged(_ name: String, revision: UInt64) {
+        var result = outcome(name, .unchanged)
+        result.revision = revision
+        byName[name] = result
+    }
+
     mutating func changed(_ name: String, steps: [PlanStep], revision: UInt64) {
         var result = outcome(name, .changed)
         result.steps += steps
         result.revision = revision
+        byName[name] = result
+    }
+
+    /// A node that could not be reached, or that no command logs in to, and whose change waits as mail.
+    mutating func waits(
+        _ name: String, _ state: UpReport.State, revision: UInt64, at mailboxes: [String],
+        error: String? = nil, fix: String? = nil
+    ) {
+        var result = outcome(name, state, error: error, fix: fix)
+        result.revision = revision
+        result.mailboxes = mailboxes
         byName[name] = result
     }
 

@@ -10,6 +10,12 @@ public struct UpReport: Codable, Sendable {
         case changed
         /// The change was taken back, by the node itself or because another node was cut off.
         case rolledBack
+        /// The node could not be reached; its change waits as mail, and it fetches it by itself once it is back.
+        case away
+        /// No command logs in to the node; its change waits as mail, and it fetches it by itself.
+        case mailed
+        /// No command logs in to the node, and it has not joined yet.
+        case awaitsJoin = "awaits-join"
         /// Something went wrong; the node keeps, or goes back to, the settings it had.
         case failed
     }
@@ -24,6 +30,8 @@ public struct UpReport: Codable, Sendable {
         public var revision: UInt64
         /// What was done, in order.
         public var steps: [PlanStep]
+        /// The nodes at which its change waits as mail, by name.
+        public var mailboxes: [String] = []
         /// What went wrong.
         public var error: String?
         /// What to do about it.
@@ -49,9 +57,9 @@ public struct UpReport: Codable, Sendable {
 
     /// Whether every node is as the topology wants it, and every tunnel stands.
     public var isGood: Bool { badNodes.isEmpty && tunnels.allSatisfy { $0.state == .up } }
-    /// Nodes that are not as the topology wants them.
+    /// Nodes that are not as the topology wants them, and not on their way to it as they should be.
     public var badNodes: [Outcome] {
-        nodes.filter { $0.state == .failed || $0.state == .rolledBack }
+        nodes.filter { [.failed, .rolledBack, .away].contains($0.state) }
     }
     /// How many steps were taken in all.
     public var stepCount: Int { nodes.reduce(0) { $0 + $1.steps.count } }

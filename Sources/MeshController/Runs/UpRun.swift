@@ -63,7 +63,9 @@ public struct UpRun: Sendable {
         let addresses = try state.allocateAddresses(for: topology)
         let identity = state.identity
 
-        let contacts = try fleet.phase("connecting", managed, name: \.name) {
+        let contacts = try fleet.phase(
+            "connecting", managed.filter { !$0.isReachedByMail }, name: \.name
+        ) {
             node throws(ControllerError) in
             try prepared(try contact(node, identity: identity))
         }
@@ -74,6 +76,9 @@ public struct UpRun: Sendable {
         let design = try design(addresses: addresses)
         var outcomes = UpOutcomes(managed, members: contacts.results, failures: contacts.failures)
         let changes = try bring(members, to: design, into: &outcomes)
+        try leaveMail(
+            for: managed, lost: contacts.failures,
+            at: members.filter { outcomes.isGood($0.name) }, design, into: &outcomes)
         try tidy(members.filter { outcomes.isGood($0.name) })
 
         let handshakes = try awaitHandshakes(
@@ -100,6 +105,9 @@ public struct UpRun: Sendable {
                 && member.report.hello.unconfirmed == nil
             {
                 outcomes.unchanged(member.name)
+                if let document = member.report.document {
+                    try state.noteHanded(document)
+                }
             } else {
                 changes.append(Change(member: member, document: document))
             }

@@ -18,6 +18,8 @@ struct ConnectRecord: Equatable {
         let words = (lines.first ?? "").split(separator: " ").map(String.init)
         if words == ["local"] {
             connect = .local
+        } else if words == ["join"] {
+            connect = .join
         } else if words.count == 4, words[0] == "ssh" {
             connect = .ssh(
                 user: words[1] == "-" ? nil : words[1], host: words[2], port: UInt16(words[3]))
@@ -32,6 +34,7 @@ struct ConnectRecord: Equatable {
         let way =
             switch connect {
             case .local: "local"
+            case .join: "join"
             case .ssh(let user, let host, let port):
                 "ssh \(user ?? "-") \(host) \(port.map(String.init) ?? "-")"
             }

@@ -11,6 +11,7 @@ extension ControllerState {
             try NodeRegistry(store).update(hello.node) { record in
                 record.keys = hello.keys
                 record.sshKeys = hello.sshKeys
+                record.mailKeys = hello.mailKeys ?? [:]
                 record.program = hello.program
                 record.lastSeen = Clocks.wall()
             }
@@ -68,6 +69,12 @@ extension ControllerState {
         return try Self.translate {
             try NodeRegistry(store).nextRevisions(for: Array(highest.keys), above: highest)
         }
+    }
+
+    /// Whether a node of this name was ever enrolled and not forgotten since.
+    func isKnown(_ name: String) throws(ControllerError) -> Bool {
+        guard let store else { return false }
+        return try Self.translate { try NodeRegistry(store).node(name)?.keys.isEmpty == false }
     }
 
     /// Nodes that were once brought up and are no longer managed by the topology.

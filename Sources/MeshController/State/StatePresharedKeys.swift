@@ -45,10 +45,19 @@ extension ControllerState {
     public func presharedKeys(
         in document: NodeDocument
     ) throws(ControllerError) -> [PresharedKeyPayload] {
+        try openPresharedKeys(in: document).map {
+            PresharedKeyPayload(id: $0.id, key: SecretText.encode($0.key))
+        }
+    }
+
+    /// The preshared keys that a document names, in the order of its peers.
+    func openPresharedKeys(
+        in document: NodeDocument
+    ) throws(ControllerError) -> [(id: PresharedKeyID, key: SecretBytes)] {
         let opened = try writer()
         let registry = PresharedKeyRegistry(try storeForWriting())
         return try Self.translate {
-            var payloads: [PresharedKeyPayload] = []
+            var keys: [(id: PresharedKeyID, key: SecretBytes)] = []
             let all = document.interfaces.flatMap { interface in
                 interface.peers.filter { $0.presharedKey != nil }.map { (interface.generation, $0) }
             }
@@ -67,9 +76,9 @@ extension ControllerState {
                 }
                 let key = try opened.vault.open(
                     entry.sealed, name: sealName(pair, entry.id, generation))
-                payloads.append(PresharedKeyPayload(id: entry.id, key: SecretText.encode(key)))
+                keys.append((entry.id, key))
             }
-            return payloads
+            return keys
         }
     }
 

@@ -58,11 +58,16 @@ public struct VerifyRun: Sendable {
         // A wrong name is told before anybody is asked anything.
         _ = try question.select(known.resolver(looks: [:]).cases())
 
-        let looks = try fleet.phase("looking", topology.managedNodes, name: \.name) {
+        let looks = try fleet.phase("looking", topology.contactedNodes, name: \.name) {
             node throws(ControllerError) in
             try self.look(at: node, meshID: meshID, nonce: nonce)
         }
         var missing = looks.failures
+        for node in topology.managedNodes where node.isReachedByMail {
+            missing[node.name] = .joined(
+                node,
+                hint: "what it does is not proven; an edge that has to be needs `connect: ssh://…`")
+        }
         var members = topology.managedNodes.compactMap { looks.results[$0.name] }
         let resolver = known.resolver(looks: looks.results.mapValues(\.look))
         let cases = try question.select(resolver.cases())

@@ -44,6 +44,10 @@ public struct GuardResolver {
 
     /// The guard of every node that is to have one.
     public func resolve() -> [String: DesiredGuard] {
+        resolve(mail: MailResolver(topology, addresses: addresses).resolve())
+    }
+
+    func resolve(mail: [String: DesiredMail]) -> [String: DesiredGuard] {
         var guards: [String: DesiredGuard] = [:]
         for node in topology.managedNodes where isWanted(on: node) {
             guards[node.name] = DesiredGuard(
@@ -70,12 +74,19 @@ public struct GuardResolver {
             }
         }
         for name in guards.keys {
-            guards[name]?.admitted = (admitted[name] ?? []).sorted()
+            guards[name]?.admitted =
+                (Array(admitted[name] ?? []) + mailFlows(to: name, mail[name])).sorted()
             guards[name]?.reachable = (reachable[name] ?? []).sorted {
                 ($0.address, $0.port) < ($1.address, $1.port)
             }
         }
         return guards
+    }
+
+    /// What agents ask each other: whether something waits for them. No edge has the port, see `TopologyFile`.
+    private func mailFlows(to name: String, _ mail: DesiredMail?) -> [GuardFlow] {
+        guard let mail else { return [] }
+        return mail.peers.flatMap { flows(from: $0.node, to: name, mail.port) }
     }
 
     /// The services on a node whose port is shielded, in the topology's order.

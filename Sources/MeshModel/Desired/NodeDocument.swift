@@ -25,6 +25,8 @@ public struct NodeDocument: Codable, Sendable, Equatable {
     public var `guard`: DesiredGuard?
     /// The names that its resolver is to know; nil for none.
     public var names: DesiredNames?
+    /// Who keeps documents for this node, and for whom it keeps some; nil where it has no managed peer.
+    public var mail: DesiredMail?
 
     /// The format that this version writes.
     public static let currentFormat = 2
@@ -34,7 +36,7 @@ public struct NodeDocument: Codable, Sendable, Equatable {
         meshID: String, mesh: String, node: String, revision: UInt64, issuedAt: Int64,
         interfaces: [DesiredInterface], tunnels: [DesiredTunnel] = [],
         tunnelServer: DesiredTunnelServer? = nil, guard: DesiredGuard? = nil,
-        names: DesiredNames? = nil
+        names: DesiredNames? = nil, mail: DesiredMail? = nil
     ) {
         format = Self.currentFormat
         self.meshID = meshID
@@ -47,6 +49,7 @@ public struct NodeDocument: Codable, Sendable, Equatable {
         self.tunnelServer = tunnelServer
         self.guard = `guard`
         self.names = names
+        self.mail = mail
     }
 }
 

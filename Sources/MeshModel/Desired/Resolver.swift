@@ -62,7 +62,8 @@ public enum Resolver {
         let port = listenPort(topology.mesh.port, generation: inputs.generation)
         let name = DesiredInterface.name(mesh: topology.mesh.name, generation: inputs.generation)
         let (tunnels, servers) = TunnelResolver(topology, inputs).resolve()
-        let guards = GuardResolver(topology, addresses: inputs.addresses).resolve()
+        let mail = MailResolver(topology, addresses: inputs.addresses, graph: graph).resolve()
+        let guards = GuardResolver(topology, addresses: inputs.addresses).resolve(mail: mail)
         let names = NamesResolver(topology, addresses: inputs.addresses).resolve()
         return topology.managedNodes.map { node in
             let position = faces.positions[node.name] ?? 0
@@ -76,7 +77,7 @@ public enum Resolver {
                 revision: inputs.revision[node.name] ?? 1, issuedAt: inputs.issuedAt,
                 interfaces: [interface], tunnels: tunnels[node.name] ?? [],
                 tunnelServer: servers[node.name], guard: guards[node.name],
-                names: names[node.name])
+                names: names[node.name], mail: mail[node.name])
         }
     }
 

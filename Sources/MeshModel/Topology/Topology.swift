@@ -30,6 +30,8 @@ public struct Topology: Sendable, Equatable {
 
     /// The nodes that run the agent.
     public var managedNodes: [Node] { nodes.filter(\.managed) }
+    /// The managed nodes that commands log in to.
+    public var contactedNodes: [Node] { managedNodes.filter { !$0.isReachedByMail } }
     /// The names of ``managedNodes``.
     public var managedNames: Set<String> { Set(managedNodes.map(\.name)) }
     /// The node called `name`.
@@ -52,6 +54,8 @@ public struct Mesh: Sendable, Equatable {
         case hub(String)
     }
 
+    /// The WireGuard port unless the topology gives another.
+    public static let defaultPort: UInt16 = 51820
     /// The tunnel servers' TCP port unless the topology gives another: beside WireGuard's two.
     public static let defaultTunnelPort: UInt16 = 51822
 
@@ -101,6 +105,8 @@ public enum Connect: Sendable, Equatable, Hashable {
     case local
     /// Over SSH; what is nil comes from ssh_config or the defaults.
     case ssh(user: String?, host: String, port: UInt16?)
+    /// No command logs in to it: it has joined by itself, and gets every change as mail from its peers.
+    case join
 }
 
 /// A machine in the mesh.
@@ -143,6 +149,11 @@ public struct Node: Sendable, Equatable {
         self.backend = backend
         self.guardEnabled = guardEnabled
     }
+}
+
+extension Node {
+    /// Whether no command logs in to it, though it is managed: its documents reach it as mail.
+    public var isReachedByMail: Bool { managed && connect == .join }
 }
 
 /// Something that listens on one node.

@@ -31,7 +31,7 @@ extension AgentCore {
         case .commit(let revision, let window):
             return .steps(try commit(revision, window: window, from: connection, at: now))
         case .confirm(let revision):
-            try confirm(revision, from: connection)
+            try confirm(revision, from: connection, at: now)
             return .done
         case .rollback(let revision):
             try rollBack(revision, at: now)
@@ -64,6 +64,9 @@ extension AgentCore {
         case .forgetKeys(let wireguard, let ssh):
             try forget(wireguard, ssh: ssh)
             return .done
+        case .keepMail(let node, let revision, let sealed):
+            try keepMail(for: node, revision: revision, sealed: sealed, at: now)
+            return .done
         case .down: return .removed(takeDown(at: now))
         }
     }
@@ -72,22 +75,37 @@ extension AgentCore {
         _ signed: SignedDocument, _ payloads: [PresharedKeyPayload], at now: Moment
     ) throws(ProtocolError) -> [PlanStep] {
         // The signature comes first: what nobody signed is not worth a look.
-        let named = Set(
-            try check.open(signed).interfaces.flatMap(\.peers).compactMap(\.presharedKey))
+        _ = try check.open(signed)
         var brought: [(PresharedKeyID, SecretBytes)] = []
         for payload in payloads {
-            guard named.contains(payload.id) else {
+            guard let key = try? SecretText.decode(payload.key, count: PresharedKeys.width) else {
+                throw Self.wrongKey
+            }
+            brought.append((payload.id, key))
+        }
+        let document = try admit(signed, bringing: brought)
+        stagedAt = now.monotonic
+        return try steps(to: document, at: now)
+    }
+
+    private static var wrongKey: ProtocolError {
+        ProtocolError(.invalidDocument, "a preshared key is not the one that its name says")
+    }
+
+    /// Checks a document and the preshared keys that came with it, by whatever way, and keeps them for `commit`.
+    func admit(
+        _ signed: SignedDocument, bringing brought: [(PresharedKeyID, SecretBytes)]
+    ) throws(ProtocolError) -> NodeDocument {
+        let named = Set(
+            try check.open(signed).interfaces.flatMap(\.peers).compactMap(\.presharedKey))
+        for (id, key) in brought {
+            guard named.contains(id) else {
                 throw ProtocolError(
                     .invalidDocument, "a preshared key was sent that the document does not name")
             }
-            guard NodeKeys.isName(payload.id),
-                let key = try? SecretText.decode(payload.key, count: PresharedKeys.width),
-                PresharedKeys.identify(key) == payload.id
-            else {
-                throw ProtocolError(
-                    .invalidDocument, "a preshared key is not the one that its name says")
+            guard NodeKeys.isName(id), PresharedKeys.identify(key) == id else {
+                throw Self.wrongKey
             }
-            brought.append((payload.id, key))
         }
         let document = try check.admit(
             signed, after: store.highestRevision,
@@ -98,7 +116,7 @@ extension AgentCore {
             for (id, key) in brought { try keys.keep(key, as: id) }
             try store.stage(TakenDocument(signed: signed, document: document))
         }
-        return try steps(to: document, at: now)
+        return document
     }
 
     private func steps(to document: NodeDocument, at now: Moment) throws(ProtocolError)

@@ -38,6 +38,16 @@ package final class AgentCore {
     private var lastObservationFailure: String?
     /// What was wanted until now, until a sweep has seen to the change.
     private var superseded = DesiredNode.bare
+    let mailbox: Mailbox
+    var mailRound = MailRound()
+    /// When peers are asked whether they can be reached after a change that came as mail, and whose turn it is.
+    var confirmDue = Double.infinity
+    var confirmTurn = 0
+    /// When a controller last staged a change.
+    var stagedAt = -Double.infinity
+    /// Why mail was last refused, by the peer that it came from.
+    var mailRefusals: [String: String] = [:]
+    var mailTrouble: String?
     /// The connection that committed; its `confirm` does not count.
     private var committer: UInt64?
     /// Set once `down` has been carried out; the agent ends after the answer.
@@ -58,10 +68,13 @@ package final class AgentCore {
         self.keys = keys
         store = DocumentStore(folders, storage, keys)
         check = DocumentCheck(identity)
+        mailbox = Mailbox(folders, storage)
     }
 
     /// Reads what was kept, takes back what nobody confirmed in time, and brings the node to the document.
     package func start(at now: Moment) throws(NodeError) {
+        try keys.prepareMailKeys()
+        try mailbox.load()
         try store.load(check)
         if let damage = store.damage { log.error(damage) }
         if let pending = store.unconfirmed,
@@ -73,6 +86,8 @@ package final class AgentCore {
         if superseded == .bare { superseded = store.previous(check) }
         followNames()
         sweep(at: now)
+        if store.unconfirmed?.isByMail == true { confirmDue = now.monotonic }
+        documentChanged(at: now)
     }
 
     /// What should be now: what is committed, else what is in force. nil means "hands off".
@@ -112,6 +127,8 @@ package final class AgentCore {
     package func kernelChanged(at now: Moment) {
         kernel.forgetUnderlay()
         sweepDue = min(sweepDue, now.monotonic + Self.settleTime)
+        // It may be a network that has come back, with peers that have mail.
+        mailRound.wake(at: now.monotonic + 1)
     }
 
     /// As after SIGHUP: resolve and look again.
@@ -200,12 +217,14 @@ package final class AgentCore {
         pacer.reset()
         followNames()
         sweep(at: now)
+        documentChanged(at: now)
     }
 
     // MARK: commit
 
     func commit(
-        _ revision: UInt64, window: Double, from connection: UInt64, at now: Moment
+        _ revision: UInt64, window: Double, from connection: UInt64, isByMail: Bool = false,
+        at now: Moment
     ) throws(ProtocolError) -> [PlanStep] {
         if let pending = store.unconfirmed?.taken.document.revision {
             guard pending == revision else {
@@ -225,11 +244,13 @@ package final class AgentCore {
         }
         do throws(NodeError) {
             let steps = try plan(staged.document.desired, at: now)
-            try store.commit(until: now.monotonic + window, bootID: bootID)
+            try store.commit(
+                until: now.monotonic + window, bootID: bootID, isByMail: isByMail)
             committer = connection
             pacer.reset()
             followNames()
             try carryOut(steps, at: now)
+            documentChanged(at: now)
             log.notice(
                 "committed revision \(revision), \(steps.count) steps, window \(Int(window)) s")
             return steps
@@ -260,7 +281,9 @@ package final class AgentCore {
         }
     }
 
-    func confirm(_ revision: UInt64, from connection: UInt64) throws(ProtocolError) {
+    func confirm(
+        _ revision: UInt64, from connection: UInt64, at now: Moment
+    ) throws(ProtocolError) {
         guard let pending = store.unconfirmed else {
             if store.current?.document.revision == revision { return }
             if let undone = store.rolledBack, undone.revision == revision {
@@ -282,6 +305,8 @@ package final class AgentCore {
         do { try store.confirm() } catch { throw error.refusal }
         committer = nil
         log.notice("revision \(revision) is confirmed")
+        documentChanged(at: now)
+        mailRound.wake(at: now.monotonic)
     }
 
     func rollBack(_ revision: UInt64, at now: Moment) throws(ProtocolError) {
@@ -312,6 +337,7 @@ package final class AgentCore {
         NodeHello(
             version: ProtocolVersion.current, program: program, meshID: identity.meshID,
             node: identity.node, keys: try keys.publicKeys(), sshKeys: try keys.sshPublicKeys(),
+            mailKeys: try keys.mailPublicKeys(),
             revision: store.current?.document.revision ?? 0,
             highestRevision: store.highestRevision,
             unconfirmed: store.unconfirmed?.taken.document.revision, rolledBack: store.rolledBack,
@@ -328,7 +354,7 @@ package final class AgentCore {
         return NodeReport(
             hello: try hello(), observed: observed,
             document: (store.unconfirmed?.taken ?? store.current)?.document, drift: drift,
-            repairs: repairs)
+            repairs: repairs, mail: mailbox.report)
     }
 
     /// Pins the controller's new key: on disk first, in one replacement, so that a crash leaves the one or the other.

@@ -24,6 +24,8 @@ package final class AgentServer {
     private let listener: Descriptor
     private let signals: Descriptor
     private let resolver: NameResolver
+    private let fetcher: MailFetcher
+    private let mail: MailServer
     private let loop: EventLoop
     private let trusted: UInt32
     private var connections: [UInt64: Connection] = [:]
@@ -36,6 +38,8 @@ package final class AgentServer {
         static let events: UInt64 = 1
         static let signals: UInt64 = 2
         static let names: UInt64 = 3
+        static let replies: UInt64 = 4
+        static let calls: UInt64 = 5
         static let firstConnection: UInt64 = 16
     }
 
@@ -56,11 +60,15 @@ package final class AgentServer {
             let numbers: [Int32] = [SIGTERM, SIGINT, SIGHUP]
             signals = Descriptor(owning: try check("signalfd") { cl_signalfd(numbers, 3) })
             resolver = try NameResolver()
+            fetcher = try MailFetcher()
+            mail = try MailServer()
             loop = try EventLoop()
             try loop.add(listener.number, token: Token.listener)
             try loop.add(events.descriptor, token: Token.events)
             try loop.add(signals.number, token: Token.signals)
             try loop.add(resolver.descriptor, token: Token.names)
+            try loop.add(fetcher.descriptor, token: Token.replies)
+            try loop.add(mail.descriptor, token: Token.calls)
         } catch {
             throw NodeError("start agent", error)
         }
@@ -68,6 +76,7 @@ package final class AgentServer {
 
     /// Serves until a signal, or `down`, ends it. The data plane stays as it is.
     package func run() throws(NodeError) {
+        defer { mail.stop() }
         try core.start(at: .now())
         manager.ready()
         while !isFinished {
@@ -92,7 +101,11 @@ package final class AgentServer {
     private func nextWake() -> Double {
         var wake = min(nextWatchdog, connections.values.map(\.deadline).min() ?? .infinity)
         // After `down` nothing may be mended any more; only the answer goes out.
-        if !core.isEnding { wake = min(wake, resolver.isBusy ? coreWake() : core.nextWake) }
+        if !core.isEnding {
+            wake = min(wake, resolver.isBusy ? coreWake() : core.nextWake)
+            // One that is busy rings its bell.
+            if !fetcher.isBusy { wake = min(wake, core.mailDue) }
+        }
         return wake
     }
 
@@ -118,11 +131,20 @@ package final class AgentServer {
         }
         if core.isEnding { return }
         core.tick(at: now)
+        mail.follow(core.mailTable)
+        fetchMail(at: now)
         if !resolver.isBusy {
             let names = core.namesToResolve(at: now)
             if names.isEmpty { return }
             do { try resolver.ask(names) } catch { log.warning("cannot resolve names: \(error)") }
         }
+    }
+
+    private func fetchMail(at now: Moment) {
+        if fetcher.isBusy { return }
+        let errands = core.mailToAsk(at: now, chance: .random(in: 0..<1))
+        if errands.isEmpty { return }
+        do { try fetcher.send(errands) } catch { log.warning("cannot ask for mail: \(error)") }
     }
 
     // MARK: events
@@ -132,6 +154,12 @@ package final class AgentServer {
         case Token.listener: accept()
         case Token.events: if events.drain() { core.kernelChanged(at: .now()) }
         case Token.signals: signal()
+        case Token.replies:
+            let replies = fetcher.collect()
+            if !core.isEnding { for reply in replies { core.mailReplied(reply, at: .now()) } }
+        case Token.calls:
+            let (calls, trouble) = mail.collect()
+            if !core.isEnding { core.heardCalls(calls, trouble: trouble, at: .now()) }
         case Token.names: core.resolved(resolver.collect(), at: .now())
         default: if let connection = connections[event.token] { serve(connection, event) }
         }

@@ -117,6 +117,7 @@ package struct DocumentCheck: Sendable {
         try TunnelCheck(document).run()
         try GuardCheck(document).run()
         try NamesCheck(document).run()
+        try MailCheck(document).run()
     }
 
     private func invalid(_ message: String) -> ProtocolError {

@@ -24,6 +24,8 @@ package struct UnconfirmedDocument: Sendable, Equatable {
     package var deadline: Double
     /// The boot that `deadline` counts in.
     package var bootID: String
+    /// Whether it came as mail, so that the agent confirms it itself once a peer has answered.
+    package var isByMail: Bool
 }
 
 /// The documents a node has taken, kept so that a crash at any point leaves one good state.
@@ -54,6 +56,8 @@ package final class DocumentStore {
         var signed: SignedDocument
         var deadline: Double
         var bootID: String
+        /// nil in a record from before there was mail.
+        var isByMail: Bool?
     }
 
     /// *Shape:* `record.json`.
@@ -82,7 +86,8 @@ package final class DocumentStore {
                 let document = try opened(record.signed, "unconfirmed", check)
                 unconfirmed = UnconfirmedDocument(
                     taken: TakenDocument(signed: record.signed, document: document),
-                    deadline: record.deadline, bootID: record.bootID)
+                    deadline: record.deadline, bootID: record.bootID,
+                    isByMail: record.isByMail ?? false)
             } else {
                 unconfirmed = nil
             }
@@ -117,12 +122,16 @@ package final class DocumentStore {
     }
 
     /// Makes the staged document the committed one, from before it is applied until it is confirmed.
-    package func commit(until deadline: Double, bootID: String) throws(NodeError) {
+    package func commit(
+        until deadline: Double, bootID: String, isByMail: Bool = false
+    ) throws(NodeError) {
         guard let taken = staged else { return }
         try write(
-            UnconfirmedRecord(signed: taken.signed, deadline: deadline, bootID: bootID),
+            UnconfirmedRecord(
+                signed: taken.signed, deadline: deadline, bootID: bootID, isByMail: isByMail),
             "unconfirmed")
-        unconfirmed = UnconfirmedDocument(taken: taken, deadline: deadline, bootID: bootID)
+        unconfirmed = UnconfirmedDocument(
+            taken: taken, deadline: deadline, bootID: bootID, isByMail: isByMail)
         highestRevision = max(highestRevision, taken.document.revision)
         try dropStaged()
     }

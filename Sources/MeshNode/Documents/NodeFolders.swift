@@ -29,6 +29,8 @@ package struct NodeFolders: Sendable, Equatable {
     package var keys: String { "\(state)/keys" }
     /// Preshared keys; 0700.
     package var presharedKeys: String { "\(state)/psk" }
+    /// Mail for other nodes; 0700.
+    package var mail: String { "\(state)/mail" }
     /// What does not outlive a restart; 0700.
     package var run: String { "\(root)/run/meshproof/\(mesh)" }
     /// The agent's socket; 0600.
@@ -54,6 +56,8 @@ package struct NodeFolders: Sendable, Equatable {
     package func document(_ name: String) -> String { "\(state)/\(name).json" }
     /// A generation's private key.
     package func key(generation: Int) -> String { "\(keys)/wg-\(generation).key" }
+    /// A generation's mail key, for which others seal what this node is to fetch.
+    package func mailKey(generation: Int) -> String { "\(keys)/mail-\(generation).key" }
     /// A generation's SSH key, by which this node's tunnels are let in elsewhere.
     package func clientKey(generation: Int) -> String { "\(keys)/ssh-client-\(generation).key" }
     /// A generation's SSH key, by which this node's tunnel server is known.

@@ -8,6 +8,7 @@ package final class NodeKeys {
     private let folders: NodeFolders
     private let storage: any NodeStorage
     private var known: [Int: PublicKey]?
+    private var knownMail: [Int: PublicKey]?
 
     /// The keys in a mesh's folders.
     package init(_ folders: NodeFolders, _ storage: any NodeStorage) {
@@ -40,11 +41,51 @@ package final class NodeKeys {
             throw NodeError(
                 .usage, "make private key", "", "generation \(generation) is not in 0...9")
         }
-        if let there = try publicKeys()[generation] { return there }
+        if let there = try publicKeys()[generation] {
+            _ = try prepareMailKey(generation)
+            return there
+        }
+        let made = try make(folders.key(generation: generation))
+        _ = try prepareMailKey(generation)
+        return made
+    }
+
+    /// The public half of each mail key there is.
+    package func mailPublicKeys() throws(NodeError) -> [Int: PublicKey] {
+        if let knownMail { return knownMail }
+        var keys: [Int: PublicKey] = [:]
+        for generation in 0...9 {
+            if let key = try mailKey(generation) { keys[generation] = try publicKey(of: key) }
+        }
+        knownMail = keys
+        return keys
+    }
+
+    /// A generation's private mail key, or nil.
+    package func mailKey(_ generation: Int) throws(NodeError) -> SecretBytes? {
+        guard (0...9).contains(generation) else { return nil }
+        do { return try storage.readSecret(folders.mailKey(generation: generation)) } catch {
+            throw NodeError("read mail key", error)
+        }
+    }
+
+    /// Makes the mail keys that sets from before there was mail have not got.
+    package func prepareMailKeys() throws(NodeError) {
+        for generation in try publicKeys().keys.sorted() { _ = try prepareMailKey(generation) }
+    }
+
+    /// A mail key comes and goes with the WireGuard key of its set: what was sealed for a set that is over is over, too.
+    private func prepareMailKey(_ generation: Int) throws(NodeError) -> PublicKey {
+        if let there = try mailPublicKeys()[generation] { return there }
+        return try make(folders.mailKey(generation: generation))
+    }
+
+    private func make(_ path: String) throws(NodeError) -> PublicKey {
         do {
             let key = try WireGuardKeys.generate()
-            try storage.writeSecret(key, to: folders.key(generation: generation))
+            try storage.writeSecret(key, to: path)
             known = nil
+            knownMail = nil
             return try publicKey(of: key)
         } catch let error as SecretsError {
             throw NodeError("make private key", error)
@@ -55,10 +96,14 @@ package final class NodeKeys {
         }
     }
 
-    /// Wipes a generation's private key.
+    /// Wipes a generation's private key, and its mail key.
     package func forget(generation: Int) throws(NodeError) {
         known = nil
-        do { try storage.wipe(folders.key(generation: generation)) } catch {
+        knownMail = nil
+        do {
+            try storage.wipe(folders.key(generation: generation))
+            try storage.wipe(folders.mailKey(generation: generation))
+        } catch {
             throw NodeError("wipe private key", error)
         }
     }

@@ -1,4 +1,4 @@
-import Glibc
+package import Glibc
 package import MeshModel
 
 /// A `sockaddr_in` or `sockaddr_in6` of an address and a port.
@@ -24,7 +24,7 @@ package struct SocketName {
     }
 
     /// Lends it to a call such as `bind(2)`.
-    func with<Result>(_ body: (UnsafePointer<sockaddr>?, socklen_t) -> Result) -> Result {
+    package func with<Result>(_ body: (UnsafePointer<sockaddr>?, socklen_t) -> Result) -> Result {
         bytes.withUnsafeBytes {
             body($0.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t($0.count))
         }

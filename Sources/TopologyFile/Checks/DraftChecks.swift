@@ -16,6 +16,7 @@ struct DraftChecks {
         NodeChecks(draft, sink).run()
         AddressChecks(draft, sink).run()
         ServiceChecks(draft, names, sink).run()
+        MailChecks(draft, names, sink).run()
         EdgeChecks(draft, names, sink).run()
         ForbidChecks(draft, names, sink).run()
         PeeringChecks(draft, names, sink).run()

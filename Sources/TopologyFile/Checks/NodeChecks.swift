@@ -26,10 +26,20 @@ struct NodeChecks {
                 "the managed node `\(node.name.value)` has a `public_key`", at: key.mark,
                 fix: "remove it: a managed node makes its own key")
         }
+        joining(node)
         guard node.connectMark == nil else { return }
         sink.error(
             "the managed node `\(node.name.value)` has no `connect`", at: node.name.mark,
-            fix: "add `connect: ssh://root@HOST`, or `managed: false` where no agent is to run")
+            fix: "add `connect: ssh://root@HOST`, `connect: join` where it is to join by itself, or"
+                + " `managed: false` where no agent is to run")
+    }
+
+    /// What only a command that logs in to the node could make use of.
+    private func joining(_ node: DraftNode) {
+        guard node.connect?.value == .join, let key = node.hostKey else { return }
+        sink.error(
+            "`\(node.name.value)` joins by itself and has a `host_key`", at: key.mark,
+            fix: "remove it: no command logs in to this node")
     }
 
     private func unmanaged(_ node: DraftNode) {
@@ -67,7 +77,8 @@ struct NodeChecks {
     private func distinctMachines() {
         var first: [Connect: DraftNode] = [:]
         for node in draft.nodes {
-            guard let connect = node.connect else { continue }
+            // Any number of machines may join by themselves.
+            guard let connect = node.connect, connect.value != .join else { continue }
             if let other = first[connect.value] {
                 sink.error(
                     "`\(node.name.value)` is reached exactly like `\(other.name.value)`: one machine"

@@ -44,6 +44,7 @@ enum TopologyText {
     private static func connect(_ connect: Connect) -> String {
         switch connect {
         case .local: "local"
+        case .join: "join"
         case .ssh(let user, let host, let port):
             "ssh://" + (user.map { $0 + "@" } ?? "") + bracketed(host)
                 + (port.map { ":\($0)" } ?? "")

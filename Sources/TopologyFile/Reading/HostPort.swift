@@ -49,9 +49,10 @@ struct HostReader {
         return Marked(HostPort(host: parts.host, port: port), text.mark)
     }
 
-    /// `local`, or `ssh://[user@]host[:port]`.
+    /// `local`, `join`, or `ssh://[user@]host[:port]`.
     func connect(_ text: Marked<String>) -> Marked<Connect>? {
         if text.value == "local" { return Marked(.local, text.mark) }
+        if text.value == "join" { return Marked(.join, text.mark) }
         let scheme = "ssh://"
         guard text.value.hasPrefix(scheme) else {
             return refuse(text, "`\(read.clip(text.value))` is not a way to connect")
@@ -92,7 +93,7 @@ struct HostReader {
     private func refuse(_ text: Marked<String>, _ message: String) -> Marked<Connect>? {
         read.sink.error(
             message, at: text.mark,
-            fix: "write `local` or ssh://user@host:port (user and port may be left out)")
+            fix: "write ssh://user@host:port (user and port may be left out), `local` or `join`")
         return nil
     }
 

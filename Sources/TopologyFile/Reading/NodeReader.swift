@@ -19,7 +19,8 @@ struct NodeReader {
         let hosts = HostReader(read: read)
         if let value = fields["connect"] {
             node.connectMark = value.mark
-            node.connect = read.text(value, "`local` or ssh://user@host").flatMap(hosts.connect)
+            node.connect = read.text(value, "ssh://user@host, `local` or `join`").flatMap(
+                hosts.connect)
         }
         if let value = fields["endpoint"] {
             node.endpointMark = value.mark
