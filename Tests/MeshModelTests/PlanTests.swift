@@ -164,6 +164,36 @@ struct PlanTests {
             ])
     }
 
+    @Test(
+        "a device that has one key at two interfaces is sent to by the one where it shook hands last; where keys differ, by the first"
+    )
+    func twins() {
+        let beside = interface {
+            $0.name = "mp1-lab"
+            $0.generation = 1
+            $0.publicKey = PlanWorld.key(2)
+            $0.listenPort = 51821
+        }
+        func carrier(_ desired: [DesiredInterface], _ handshakes: [String: Double]) -> String? {
+            var model = ModelNode(.bare)
+            model.apply(plan(desired, .bare))
+            for (name, handshake) in handshakes { model.touch(name, handshake: handshake) }
+            model.apply(plan(desired, model.node))
+            #expect(plan(desired, model.node).isEmpty)
+            return model.node.routes.first { $0.kind == .unicast }?.interface
+        }
+        let both = [interface(), beside]
+        #expect(Differ.followsHandshakes(both) && !Differ.followsHandshakes([interface()]))
+        #expect(carrier(both, [:]) == "mp0-lab")
+        #expect(carrier(both, ["mp0-lab": 5, "mp1-lab": 6]) == "mp1-lab")
+        #expect(carrier(both, ["mp0-lab": 7, "mp1-lab": 6]) == "mp0-lab")
+        #expect(carrier(both.reversed(), ["mp0-lab": 7]) == "mp0-lab")
+        var other = beside
+        other.peers[0].publicKey = PlanWorld.key(8)
+        #expect(!Differ.followsHandshakes([interface(), other]))
+        #expect(carrier([interface(), other], ["mp1-lab": 6]) == "mp0-lab")
+    }
+
     @Test("uses a name's address once it is resolved, and leaves the endpoint alone before")
     func names() {
         let named = interface { $0.peers[0].endpoint = Endpoint("gpu.example:51820") }

@@ -47,6 +47,25 @@ struct RotationTests {
         #expect(world.kernel.model.failures.isEmpty)
     }
 
+    @Test("a device with one key at both is followed within seconds, and nobody else costs that")
+    func follows() throws {
+        let world = try TestWorld()
+        try world.install(try world.document(1))
+        var second = try beside(world)
+        second.peers[0].publicKey = try world.document(1).interfaces[0].peers[0].publicKey
+        try world.install(try world.document(2) { $0.interfaces.append(second) })
+        #expect(carrier(world) == ["mp0-lab"])
+        world.kernel.model.touch("mp1-lab", handshake: 5)
+        world.pass(2.1)
+        #expect(carrier(world) == ["mp1-lab"])
+        world.kernel.model.touch("mp0-lab", handshake: 9)
+        world.pass(2.1)
+        #expect(carrier(world) == ["mp0-lab"])
+        try world.install(try world.document(3) { $0.interfaces = [second] })
+        world.pass(20)
+        #expect(world.core.nextWake > world.now.monotonic + 10)
+    }
+
     @Test("what is in force, or may have to be again, is not forgotten")
     func keeps() throws {
         let world = try TestWorld()

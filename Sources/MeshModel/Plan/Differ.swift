@@ -15,7 +15,8 @@ public enum Differ {
     ///
     /// - Parameters:
     ///   - mesh: whose interfaces are ours to change.
-    ///   - desired: where two interfaces have the same allowed IP, the first one carries its route.
+    ///   - desired: where two interfaces have the same allowed IP, the first one carries its route; that of a peer with
+    ///     one key at both follows its handshakes.
     ///   - superseded: what was wanted until now, where that has just changed. An endpoint that is as it told was not
     ///     learnt, and is set anew however fresh the handshake is.
     ///   - now: seconds since 1970, on the clock of the observed handshakes.
@@ -26,7 +27,7 @@ public enum Differ {
         var plan = NodePlan(observed: observed, superseded: superseded, now: now)
         let wanted = Set(desired.map(\.name))
         for interface in desired { plan.bring(interface) }
-        plan.setRoutes(RoutePlan.wanted(by: desired))
+        plan.setRoutes(RoutePlan.wanted(by: desired, observed: plan.surviving))
         plan.removeRoutes(
             keeping: wanted, owning: { Ownership.generation(of: $0, mesh: mesh) != nil })
         plan.removeLeftovers()
@@ -54,6 +55,11 @@ public enum Differ {
             + TunnelPlan.steps(desired: desired, observed: observed)
             + NamesPlan.steps(desired: desired, observed: observed)
             + GuardPlan.last(desired: desired, observed: observed)
+    }
+
+    /// Whether routes depend on where a peer has shaken hands last, which nothing but a look at the kernel tells.
+    public static func followsHandshakes(_ desired: [DesiredInterface]) -> Bool {
+        desired.count > 1 && !PeerTwins(desired, observed: []).home.isEmpty
     }
 
     /// As ``plan(mesh:desired:superseded:observed:now:)``, for a document.

@@ -11,6 +11,11 @@ struct NodePlan {
     /// Interfaces that the plan deletes first, because they cannot become what is wanted.
     private var deleted: Set<String> = []
 
+    /// The interfaces that stay, with what their peers have told by now.
+    var surviving: [ObservedInterface] {
+        observed.interfaces.filter { !deleted.contains($0.name) }
+    }
+
     init(observed: ObservedNode, superseded: [DesiredInterface], now: Double) {
         self.observed = observed
         self.superseded = superseded

@@ -8,6 +8,9 @@ import Secrets
 package final class AgentCore {
     /// How often the kernel is looked at without cause. *Units:* seconds.
     package static let sweepInterval: Double = 15
+    /// The same, while a device without an agent may change from one set of keys to the other: its route follows it.
+    /// *Units:* seconds.
+    package static let followInterval: Double = 2
     /// How long events are gathered before they cause a sweep.
     ///
     /// Long enough for somebody to finish what they do by hand in several steps, and to look at it with `plan`.
@@ -151,6 +154,7 @@ package final class AgentCore {
     /// Compares the kernel with the document and mends what differs.
     private func sweep(at now: Moment) {
         sweepDue = now.monotonic + Self.sweepInterval
+        followHandshakes(at: now)
         guard let target else { return }
         let observed: ObservedNode
         do { observed = try kernel.observe(scope(target)) } catch {
@@ -208,6 +212,12 @@ package final class AgentCore {
             observed: observed, now: now.wall)
     }
 
+    /// Looks again soon where a device without an agent may come by another set of keys at any time.
+    private func followHandshakes(at now: Moment) {
+        guard Differ.followsHandshakes(target?.interfaces ?? []) else { return }
+        sweepDue = min(sweepDue, now.monotonic + Self.followInterval)
+    }
+
     private func followNames() {
         names.follow(target?.interfaces ?? [])
     }
@@ -249,6 +259,7 @@ package final class AgentCore {
             committer = connection
             pacer.reset()
             followNames()
+            followHandshakes(at: now)
             try carryOut(steps, at: now)
             documentChanged(at: now)
             log.notice(
