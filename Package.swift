@@ -128,7 +128,7 @@ let package = Package(
             "MeshControllerTests",
             [
                 "TestSupport", "MeshController", "StateStore", "Secrets", "NodeProtocol",
-                "TopologyFile",
+                "TopologyFile", "PeerFiles",
                 "LinuxSystem", "MeshModel",
             ]),
         tests(

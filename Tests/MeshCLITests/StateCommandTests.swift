@@ -102,12 +102,27 @@ final class StateCommandTests {
         #expect(Files.exists(keyFile))
     }
 
+    @Test("rotate --kek does the same, under its own name, and asks no node")
+    func rotateKek() throws {
+        let old = try Files.read(keyFile)
+        let again = try meshproof("rotate", "--kek", "--json")
+        #expect(again.status == .code(0), "\(again.errorText)")
+        #expect(again.text.contains("\"command\" : \"rotate\""))
+        #expect(try Files.read(keyFile) != old)
+        let phrase = try meshproof(
+            "rotate", "--kek", "--to", "passphrase", "--new-passphrase-file", "\(root)/phrase")
+        #expect(phrase.status == .code(0) && !Files.exists(keyFile), "\(phrase.errorText)")
+    }
+
     @Test(
         "a wrong call changes nothing and is told from a failure",
         arguments: [
             ["state", "rekye"], ["state", "backup"], ["state", "rekey", "x"],
             ["state", "rekey", "--to", "paper"], ["state", "rekey", "--force"],
-            ["state", "restore", "x", "--to", "passphrase"], ["shred"], ["shred", "--yes"],
+            ["state", "restore", "x", "--to", "passphrase"],
+            ["rotate", "--kek", "--controller"], ["rotate", "--kek", "--ssh"],
+            ["rotate", "--controller", "--to", "passphrase"], ["rotate", "--to", "key-file"],
+            ["rotate", "--controller", "--abort"], ["shred"], ["shred", "--yes"],
             ["shred", "--yes", "--mesh", "other"], ["shred", "--mesh", "homelab"],
         ])
     func wrongCalls(_ arguments: [String]) throws {

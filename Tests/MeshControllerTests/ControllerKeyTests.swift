@@ -41,9 +41,18 @@ struct ControllerKeyTests {
         #expect(after.controllerKey == second.newKey && after.meshID == before.meshID)
 
         try mesh.machine("gpu").trouble()
+        let status = try mesh.status()
+        #expect(status.unpinned == ["gpu"] && !status.isAsWanted)
+        #expect(status.controllerKey == second.newKey)
+        let plan = try mesh.plan()
+        #expect(
+            plan.nodes.map { $0.steps.map(\.change) }
+                == [[], [], [.pinController(key: second.newKey)]])
         mesh.add("fox")
         let up = try mesh.up()
         #expect(up.isGood, "all take documents that the new key signed")
+        #expect(up.nodes[2].steps.first?.change == .pinController(key: second.newKey))
+        #expect(try mesh.status().unpinned == [] && mesh.plan().hasChanges == false)
         for node in ["db", "edge", "gpu", "fox"] {
             #expect(try pinned(node) == second.newKey.description, "\(node)")
         }

@@ -47,6 +47,9 @@ extension FakeMachine {
                 if !used.isDisjoint(with: wireguard) {
                     return .refused(ProtocolError(.failed, "a key is in use"))
                 }
+                for generation in state.generations.intersection(wireguard) {
+                    state.wiped[generation, default: 0] += 1
+                }
                 state.generations.subtract(wireguard)
                 state.sshGenerations.subtract(ssh)
                 return .done
@@ -105,7 +108,9 @@ extension FakeMachine {
             let peers = wanted.peers.map { peer in
                 ObservedPeer(
                     publicKey: peer.publicKey, presharedKey: peer.presharedKey, endpoint: nil,
-                    keepalive: 0, allowedIPs: peer.allowedIPs, lastHandshake: handshake,
+                    keepalive: 0, allowedIPs: peer.allowedIPs,
+                    lastHandshake: state.neverHeard[wanted.generation]?.contains(peer.node) == true
+                        ? 0 : handshake,
                     rxBytes: 1, txBytes: 2)
             }
             return ObservedInterface(

@@ -67,10 +67,17 @@ final class FakeMachine: Sendable {
         /// What a search for keys that are over finds.
         var leftovers: [String] = []
 
+        /// How often it has wiped its key of a generation: the next one is another.
+        var wiped: [Int: UInt8] = [:]
+        /// Peers that it has never shaken hands with, by generation.
+        var neverHeard: [Int: Set<String>] = [:]
+
         /// Its key of a generation.
         func key(_ generation: Int) -> PublicKey {
-            generation == 0
-                ? key : PublicKey(bytes: [UInt8(generation)] + key.bytes.dropFirst()) ?? .zero
+            let number = wiped[generation] ?? 0
+            return generation == 0 && number == 0
+                ? key
+                : PublicKey(bytes: [UInt8(generation), number] + key.bytes.dropFirst(2)) ?? .zero
         }
 
         /// Its SSH keys of a set.

@@ -101,17 +101,6 @@ struct RotateTests {
         #expect(try mesh.rotate(.resume).outcome == .rotated)
     }
 
-    @Test("an unmanaged peer is not cut off without a word")
-    func unmanaged() throws {
-        let mesh = try TestMesh(["db"], unmanaged: ["phone"])
-        mesh.topology.nodes[1].publicKey = PublicKey(bytes: [UInt8](repeating: 9, count: 32))
-        _ = try mesh.up()
-        let error = #expect(throws: ControllerError.self) { try mesh.rotate() }
-        #expect(error?.message.contains("phone is not managed") == true)
-        #expect(try mesh.rotate(.begin(wireguard: false, ssh: true, drain: 0)).isGood)
-        #expect(try mesh.rotate(without: ["phone"]).isGood)
-    }
-
     @Test("ten rotations come back to the first set's number with other keys")
     func goesRound() throws {
         let mesh = try TestMesh(["db"])

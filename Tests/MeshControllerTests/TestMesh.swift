@@ -61,11 +61,11 @@ final class TestMesh {
 
     func rotate(
         _ wish: RotateRun.Wish = .begin(wireguard: true, ssh: true, drain: 0),
-        without: [String] = []
+        without: [String] = [], progress: any Progress = NoProgress()
     ) throws -> RotateReport {
         try RotateRun(
             topology, state: state(), carrier: carrier, program: Self.program, settings: settings,
-            progress: NoProgress()
+            progress: progress
         ).run(wish, without: without, command: "rotate")
     }
 

@@ -18,7 +18,7 @@ package struct ModelNode {
 
     package mutating func apply(_ change: Change) {
         switch change {
-        case .installBinary, .enroll, .startAgent: break
+        case .installBinary, .enroll, .startAgent, .pinController: break
         case .createInterface(let name, let backend): create(name, backend)
         case .deleteInterface(let name): delete(name)
         case .setPrivateKey(let name, _, let key): device(name) { $0.publicKey = key }

@@ -86,7 +86,7 @@ struct MeshExport {
         let state = try workspace.state(writing: true)
         let parts = try parts(state).filter { only.isEmpty || only.contains($0.node) }
         let interface = DesiredInterface.name(
-            mesh: workspace.topology.mesh.name, generation: state.generations.wireguard)
+            mesh: workspace.topology.mesh.name, generation: state.layout.wireguard)
         try Files.makeFolder(folder)
         for part in parts {
             if format == "wg-quick" {
@@ -117,7 +117,7 @@ struct MeshExport {
             Part(
                 node: $0.node, profile: $0.profile,
                 key: .file(
-                    "/var/lib/meshproof/\(topology.mesh.name)/keys/wg-\(state.generations.wireguard).key"
+                    "/var/lib/meshproof/\(topology.mesh.name)/keys/wg-\(state.layout.wireguard).key"
                 ))
         }
         var options = ProfileOptions()

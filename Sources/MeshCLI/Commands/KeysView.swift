@@ -11,17 +11,36 @@ struct KeysView {
         let style = output.style
         let ages = [
             age("WireGuard keys", report.keys.wireguardSince, report),
+            age("preshared keys", report.keys.presharedSince, report),
             age("SSH keys", report.keys.sshSince, report),
         ].compactMap(\.self)
         if !ages.isEmpty {
             output.line()
             output.line("  " + ages.joined(separator: ", "))
+            let nodes = report.keys.nodesSince.sorted { $0.key < $1.key }
+                .filter { pair in report.nodes.contains { $0.node == pair.key } }
+                .compactMap { age("\($0.key)'s", $0.value, report) }
+            if !nodes.isEmpty { output.hang("  WireGuard key: ", nodes.joined(separator: ", ")) }
+        }
+        for name in report.unpinned {
+            output.line()
+            output.line(
+                "  \(style.yellow("key")) \(style.bold(name))  has not pinned the controller's new key yet"
+            )
+            output.line("      fix: meshproof up")
         }
         guard let open = report.rotation else { return }
         output.line()
+        let since = Human.age(report.at - open.plan.began)
+        guard open.grace.isEmpty else {
+            output.line(
+                "  \(style.yellow("rotation")) of \(since) ago: all but these have the new keys")
+            for notice in open.grace { output.hang("      ", notice.message) }
+            return
+        }
         let way = open.isBack ? "on its way back" : "open"
         output.line(
-            "  \(style.yellow("rotation")) \(way) since \(Human.age(report.at - open.plan.began)), at step \(open.step.rawValue)"
+            "  \(style.yellow("rotation")) \(way) since \(since), at step \(open.step.rawValue)"
         )
         output.line("      fix: meshproof rotate --resume, or meshproof rotate --abort")
     }

@@ -148,7 +148,7 @@ struct PeerAddition {
                 Report(
                     peer: name, addresses: try state.previewAddresses(for: topology)[name] ?? [],
                     publicKey: try state.nodeKeys(
-                        of: topology, generation: state.generations.wireguard)[name],
+                        of: topology, generation: state.layout.wireguard)[name],
                     configuration: profile.map { output.text($0, key: key) }, up: report),
                 command: "peer add", to: workspace.output)
         } else {

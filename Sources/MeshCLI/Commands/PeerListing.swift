@@ -87,7 +87,7 @@ enum PeerListing {
         let topology = workspace.topology
         let state = try workspace.state(writing: false)
         let addresses = try state.previewAddresses(for: topology)
-        let keys = try state.nodeKeys(of: topology, generation: state.generations.wireguard)
+        let keys = try state.nodeKeys(of: topology, generation: state.layout.wireguard)
         let pairs = topology.peerings()
         return try topology.nodes.map { node in
             let peers = pairs.compactMap { pair in

@@ -85,7 +85,8 @@ struct PlanView {
         case .deleteInterface, .removePeer, .removeAddress, .removeRoute, .removeTunnelServer,
             .closeTunnel:
             output.style.red("-")
-        case .updatePeer, .setListenPort, .setMTU, .setLinkGroup, .setPrivateKey, .changeTunnel:
+        case .updatePeer, .setListenPort, .setMTU, .setLinkGroup, .setPrivateKey, .changeTunnel,
+            .pinController:
             output.style.yellow("~")
         default: output.style.green("+")
         }

@@ -22,6 +22,8 @@ extension CommandTable {
                             the old one, and has every node pin it; one that is away takes
                             it with the next up
 
+            meshproof rotate --kek and rotate --controller do the same as rekey.
+
             Whoever can open a backup has the mesh's secrets. Nodes keep their own private
             keys: no backup holds them, and a restored controller needs none of them.
             """,
@@ -149,74 +151,12 @@ private struct StateDesk {
 
     func rekey() throws -> Int32 {
         try refuse("force", "key", "backup-passphrase-file", for: "rekey")
+        let desk = RekeyDesk(workspace, command: "state rekey")
         if invocation.has("controller") {
             try refuse("to", "new-passphrase-file", for: "rekey --controller")
-            return try rekeyController()
+            return try desk.changeControllerKey()
         }
-        let rekey = StateRekey(
-            folders, mesh: mesh(workspace), passphraseFile: invocation.values["passphrase-file"])
-        let newFile = invocation.values["new-passphrase-file"]
-        let isPassphrase: Bool
-        switch invocation.values["to"] {
-        case "key-file": isPassphrase = false
-        case "passphrase": isPassphrase = true
-        case let other?:
-            throw CommandFailure(
-                "--to \(other) is no kind of lock", fix: "key-file or passphrase",
-                code: ExitCode.usage)
-        case nil: isPassphrase = try newFile != nil || rekey.isLockedByPassphrase()
-        }
-        if !isPassphrase && newFile != nil {
-            throw CommandFailure(
-                "--new-passphrase-file goes with --to passphrase", code: ExitCode.usage)
-        }
-        let report = try rekey.run(
-            to: isPassphrase
-                ? .passphrase(
-                    try PassphraseInput.new(
-                        newFile, purpose: "the controller's state", option: "--new-passphrase-file")
-                )
-                : .keyFile)
-        if workspace.asJSON {
-            try JSONOutput.print(report, command: "state rekey", to: workspace.output)
-            return ExitCode.fine
-        }
-        let output = workspace.output
-        output.line(
-            output.style.bold("Mesh \(report.mesh) has a new key")
-                + ": \(Human.count(report.secrets, "secret")) locked with \(report.keyFile ?? "the new passphrase")"
-        )
-        for note in report.notes { output.hang("  ", note) }
-        return ExitCode.fine
-    }
-
-    private func rekeyController() throws -> Int32 {
-        let progress = workspace.progress()
-        let report = try ControllerKeyRun(
-            workspace.topology, folders: folders,
-            passphraseFile: invocation.values["passphrase-file"], carrier: workspace.carrier(),
-            settings: workspace.settings, progress: progress
-        ).run()
-        progress.end()
-        let output = workspace.output
-        if workspace.asJSON {
-            try JSONOutput.print(report, command: "state rekey", to: output)
-            return report.isDone ? ExitCode.fine : ExitCode.failure
-        }
-        let having = report.nodes.filter(\.hasKey).count
-        output.line(
-            output.style.bold("The controller of mesh \(report.mesh) signs with a new key")
-                + ": \(having) of \(Human.count(report.nodes.count, "node")) have it")
-        for node in report.nodes where !node.hasKey {
-            output.hang(
-                "  \(output.style.yellow("?")) \(output.style.bold(node.node))  ",
-                "\(node.error ?? "did not answer"); it takes the key with the next up")
-        }
-        output.hang(
-            "  ",
-            "Make a backup now: nodes refuse a controller with the old key. For those who check receipts: meshproof receipt key --all."
-        )
-        return report.isDone ? ExitCode.fine : ExitCode.failure
+        return try desk.changeLock()
     }
 
     /// What opens the backup, from `--key`, a passphrase's file or the terminal.

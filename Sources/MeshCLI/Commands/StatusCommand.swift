@@ -124,19 +124,32 @@ struct StatusView {
                 continue
             }
             let interface = found.observed.interfaces.first
-            let wanted = found.document?.interfaces.first?.peers.count ?? 0
+            let peers = Self.peers(found)
             let mended = found.repairs.filter { $0.failure == nil }
             let last = mended.last.map { " (\(Human.age(report.at - $0.at)) ago)" } ?? ""
             table.add([
                 node.node, interface?.kind.label ?? "none",
                 found.hello.unconfirmed.map { "\($0) unconfirmed" } ?? "\(found.hello.revision)",
-                "\(interface?.device?.peers.count ?? 0) of \(wanted)",
+                "\(peers.there) of \(peers.wanted)",
                 guards.word(found),
                 found.drift.isEmpty ? style.green("none") : style.yellow("\(found.drift.count)"),
                 mended.isEmpty ? "never" : Human.count(mended.count, "time") + last,
             ])
         }
         return table
+    }
+
+    /// How many nodes are to be peers of this one, by any interface, and how many are.
+    private static func peers(_ report: NodeReport) -> (there: Int, wanted: Int) {
+        var there: Set<String> = []
+        var wanted: Set<String> = []
+        for interface in report.document?.interfaces ?? [] {
+            let device = report.observed.interfaces.first { $0.name == interface.name }?.device
+            let keys = Set((device?.peers ?? []).map(\.publicKey))
+            wanted.formUnion(interface.peers.map(\.node))
+            there.formUnion(interface.peers.filter { keys.contains($0.publicKey) }.map(\.node))
+        }
+        return (there.count, wanted.count)
     }
 
     private func peerings(_ report: StatusReport) -> Table {

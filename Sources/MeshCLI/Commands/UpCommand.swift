@@ -21,19 +21,25 @@ extension CommandTable {
     ) { invocation in
         let workspace = try Workspace(invocation)
         let progress = workspace.progress()
-        let report = try UpRun(
-            workspace.topology, state: try workspace.state(writing: true),
-            carrier: workspace.carrier(),
+        let state = try workspace.state(writing: true)
+        var report = try UpRun(
+            workspace.topology, state: state, carrier: workspace.carrier(),
             program: try NodeProgram.running(), settings: workspace.settings,
             progress: progress
         ).run()
+        if report.isGood && state.openRotation != nil {
+            // Nodes without an agent may have fetched their new configuration since somebody last looked.
+            report.rotation = try workspace.rotateRun(state, NoProgress()).run(
+                .resume, command: "up")
+        }
         progress.end()
         if workspace.asJSON {
             try JSONOutput.print(report, command: "up", to: workspace.output)
         } else {
             UpView(workspace.output).print(report)
         }
-        return report.isGood ? ExitCode.fine : ExitCode.failure
+        let isGood = report.isGood && report.rotation?.isGood != false
+        return isGood ? ExitCode.fine : ExitCode.failure
     }
 }
 
@@ -93,6 +99,15 @@ struct UpView {
         }
         for line in report.waiting { output.line("  \(style.yellow("waiting")) \(line)") }
         output.former(report.former)
+        if let rotation = report.rotation {
+            if rotation.outcome == .grace {
+                for notice in rotation.grace {
+                    output.hang("  \(style.yellow("!")) ", notice.message)
+                }
+            } else {
+                RotateView(output).print(rotation)
+            }
+        }
         if report.isGood {
             output.line("  next: meshproof status")
         } else if !bad.isEmpty && bad.allSatisfy({ $0.state == .away }) {

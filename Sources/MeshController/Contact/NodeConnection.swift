@@ -136,6 +136,14 @@ public final class NodeConnection: Sendable {
         return true
     }
 
+    /// Whether the node has pinned this key of the controller's; nil where it does not say.
+    func isPinned(to key: PublicKey) -> Bool? { hello.controllerKey.map { $0 == key } }
+
+    /// What ``handOver(_:)`` does, with its reason.
+    static func pinStep(_ key: PublicKey) -> PlanStep {
+        PlanStep(.pinController(key: key), reason: "it has pinned a former key of the controller's")
+    }
+
     /// Removes everything of the mesh from the node.
     public func down() throws(ControllerError) -> RemovalReport {
         let answer = try ask(.down)

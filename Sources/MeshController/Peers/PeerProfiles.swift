@@ -24,7 +24,7 @@ extension ControllerState {
     public func profile(
         of name: String, in topology: Topology, _ options: ProfileOptions
     ) throws(ControllerError) -> WireGuardProfile {
-        let inputs = try resolverInputs(topology)
+        let inputs = try layoutInputs(topology).primary
         guard
             let interface = Resolver.handedInterface(
                 name, in: topology, inputs: inputs, gateway: options.gateway)
@@ -54,11 +54,13 @@ extension ControllerState {
     public func managedProfiles(
         _ topology: Topology
     ) throws(ControllerError) -> [(node: String, profile: WireGuardProfile)] {
-        let design = MeshDesign(topology, try resolverInputs(topology))
+        let design = MeshDesign(topology, try layoutInputs(topology))
         var profiles: [(String, WireGuardProfile)] = []
         for node in topology.managedNodes {
             guard let document = design.documents[node.name],
-                let interface = document.interfaces.first
+                let interface = document.interfaces.first(where: {
+                    $0.generation == layout.wireguard
+                })
             else { continue }
             let secrets = try presharedKeys(in: document)
             let keys = Dictionary(
@@ -74,7 +76,7 @@ extension ControllerState {
 
     /// Every managed node's document as `up` would send it, without numbers that grow. No secret is in it.
     public func documents(_ topology: Topology) throws(ControllerError) -> [NodeDocument] {
-        let design = MeshDesign(topology, try resolverInputs(topology))
+        let design = MeshDesign(topology, try layoutInputs(topology))
         return topology.managedNodes.compactMap { design.documents[$0.name] }
     }
 
@@ -83,8 +85,8 @@ extension ControllerState {
         from before: Topology, to after: Topology
     ) throws(ControllerError) -> Set<String> {
         let expected = before.managedNames.union(after.managedNames)
-        let old = MeshDesign(before, try resolverInputs(before), expected: expected)
-        let new = MeshDesign(after, try resolverInputs(after), expected: expected)
+        let old = MeshDesign(before, try layoutInputs(before), expected: expected)
+        let new = MeshDesign(after, try layoutInputs(after), expected: expected)
         return Set(
             new.documents.filter { !$0.value.wantsTheSame(as: old.documents[$0.key]) }.keys)
     }
@@ -95,15 +97,12 @@ extension ControllerState {
             + TopologyFile.annotations(of: node, in: topology)
     }
 
-    private func resolverInputs(_ topology: Topology) throws(ControllerError) -> ResolverInputs {
-        let sets = generations
-        let keys = try nodeKeys(of: topology, generation: sets.wireguard)
-        let pairs = topology.managedPeerings()
-        let known = try presharedKeyIDs(for: pairs, generation: sets.wireguard)
-        return ResolverInputs(
-            meshID: knownMeshID ?? "", issuedAt: Clocks.wallSeconds(),
-            addresses: try previewAddresses(for: topology), keys: keys,
-            presharedKeys: { known[$0] }, generation: sets.wireguard,
-            sshKeys: try sshKeys(of: topology, generation: sets.ssh))
+    /// By the sets of keys that documents hold now: during a rotation, those of the step that it is at.
+    private func layoutInputs(_ topology: Topology) throws(ControllerError) -> LayoutInputs {
+        let layout = layout
+        let known = try presharedKeyIDs(for: topology.managedPeerings(), layout)
+        return try inputs(
+            for: topology, layout, addresses: try previewAddresses(for: topology),
+            presharedKeys: { pair, generation in known[generation]?[pair] })
     }
 }

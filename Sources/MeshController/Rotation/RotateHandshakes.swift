@@ -19,7 +19,9 @@ extension RotateRun {
         guard let turn = plan.wireguard else { return [] }
         let names = Set(members.map(\.name))
         let wanted = Set(
-            topology.peerings().filter { names.contains($0.a) && names.contains($0.b) })
+            topology.peerings().filter {
+                names.contains($0.a) && names.contains($0.b) && plan.concerns($0)
+            })
         if wanted.isEmpty { return [] }
         let mesh = topology.mesh.name
         let greetings = Greetings(wanted, in: topology)
@@ -91,24 +93,32 @@ extension RotateRun {
 }
 
 extension NodeReport {
-    /// Whether this node has a fresh handshake with another by its interface of a generation.
-    func hasHandshake(with other: String, generation: Int) -> Bool {
+    /// When this node last shook hands with another by its interface of a generation, by its own clock; nil where they
+    /// are no peers there, 0 where never.
+    func lastHandshake(with other: String, generation: Int) -> Double? {
         guard
             let wanted = document?.interfaces.first(where: { $0.generation == generation }),
             let key = wanted.peers.first(where: { $0.node == other })?.publicKey,
-            let device = observed.interfaces.first(where: { $0.name == wanted.name })?.device,
-            let peer = device.peers.first(where: { $0.publicKey == key })
-        else { return false }
-        return peer.lastHandshake > 0
-            && observed.observedAt - peer.lastHandshake <= StatusReport.freshness
+            let device = observed.interfaces.first(where: { $0.name == wanted.name })?.device
+        else { return nil }
+        return device.peers.first { $0.publicKey == key }?.lastHandshake
     }
 
-    /// All bytes that have passed a generation's interface, or nil where there is none.
-    func traffic(generation: Int) -> UInt64? {
-        let name = DesiredInterface.name(mesh: document?.mesh ?? "", generation: generation)
-        guard let device = observed.interfaces.first(where: { $0.name == name })?.device else {
-            return nil
-        }
-        return device.peers.reduce(0) { $0 &+ $1.rxBytes &+ $1.txBytes }
+    /// Whether this node has a fresh handshake with another by its interface of a generation.
+    func hasHandshake(with other: String, generation: Int) -> Bool {
+        guard let last = lastHandshake(with: other, generation: generation) else { return false }
+        return last > 0 && observed.observedAt - last <= StatusReport.freshness
+    }
+
+    /// All bytes that have passed between this node and some of its peers by a generation's interface; 0 where there is
+    /// none.
+    func traffic(generation: Int, with isMeant: (String) -> Bool) -> UInt64 {
+        guard
+            let wanted = document?.interfaces.first(where: { $0.generation == generation }),
+            let device = observed.interfaces.first(where: { $0.name == wanted.name })?.device
+        else { return 0 }
+        let keys = Set(wanted.peers.filter { isMeant($0.node) }.map(\.publicKey))
+        return device.peers.filter { keys.contains($0.publicKey) }
+            .reduce(0) { $0 &+ $1.rxBytes &+ $1.txBytes }
     }
 }

@@ -10,6 +10,8 @@ public struct RotateReport: Codable, Sendable {
         case takenBack = "taken-back"
         /// No key is as old as the topology allows: nothing was done.
         case notDue = "not-due"
+        /// The mesh is on its new keys, and nodes without an agent are waited for.
+        case grace
         /// It stopped on its way, and is open: `--resume` goes on, `--abort` goes back.
         case stopped
     }
@@ -42,6 +44,12 @@ public struct RotateReport: Codable, Sendable {
     public var wireguard: RotationPlan.Turn?
     /// The SSH keys, or nil where they stayed.
     public var ssh: RotationPlan.Turn?
+    /// Whether it was about the preshared keys alone.
+    public var preshared = false
+    /// The part of the mesh that it was about, or nil for all of it.
+    public var scope: PeeringScope?
+    /// Nodes without an agent that are waited for.
+    public var grace: [GraceNotice] = []
     /// The steps taken in this run.
     public var steps: [Step] = []
     /// Every node that took part.

@@ -16,12 +16,17 @@ extension RotateRun {
         try drain(members, plan, isBack: isBack, into: &report)
         guard let turn = plan.wireguard else { return }
         let over = isBack ? turn.to : turn.from
+        // What a device without an agent sends, it sends by the keys that it has.
+        let managed = topology.managedNames
         let deadline = Clocks.monotonic() + Self.patience
         var last: [String: UInt64] = [:]
         var calmSince = Clocks.monotonic()
         while true {
             let counts = try each(members, "waiting for rest") { agent throws(ControllerError) in
-                try agent.observe().traffic(generation: over) ?? 0
+                let own = agent.hello.node
+                return try agent.observe().traffic(generation: over) {
+                    managed.contains($0) && plan.concerns(Peering(own, $0))
+                }
             }
             let now = Clocks.monotonic()
             if counts != last {

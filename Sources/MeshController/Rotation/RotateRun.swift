@@ -11,15 +11,24 @@ import StateStore
 public struct RotateRun: Sendable {
     /// What to do.
     public enum Wish: Sendable {
-        /// Begin a rotation of these keys.
-        case begin(wireguard: Bool, ssh: Bool, drain: Double)
-        /// Begin a rotation of the keys that are older than the topology allows, if any are.
-        case beginDue(drain: Double)
+        /// Begin a rotation of these keys. With a scope only the WireGuard keys of its nodes, with no tunnel keys; `grace`
+        /// is for how many seconds nodes without an agent may go on with the old ones.
+        case begin(
+            wireguard: Bool, ssh: Bool, drain: Double, scope: PeeringScope? = nil,
+            grace: Double = RotateRun.standardGrace)
+        /// Change the preshared keys in place, all or those of a scope.
+        case beginPreshared(scope: PeeringScope? = nil)
+        /// Begin a rotation of the keys that are older than the topology allows, if any are; look after one whose grace
+        /// period is open.
+        case beginDue(drain: Double, grace: Double = RotateRun.standardGrace)
         /// Go on with the one that is open.
         case resume
         /// Take the one that is open back.
         case abort
     }
+
+    /// How long nodes without an agent may go on with the keys that they were handed: a week. *Units:* seconds.
+    public static let standardGrace: Double = 604_800
 
     let topology: Topology
     let state: ControllerState
@@ -56,97 +65,41 @@ public struct RotateRun: Sendable {
             throw ControllerError(
                 .usage, "no node is called \(name)", hint: near.map { "did you mean \($0)?" })
         }
-        try refuseJoined(without: without + (state.openRotation?.plan.without ?? []))
-        let isBack: Bool
+        var isBack = false
+        let beginning = RotateBeginning(run: self, without: without, command: command)
         switch wish {
-        case .begin(let wireguard, let ssh, let drain):
-            try begin(
-                wireguard: wireguard, ssh: ssh, drain: drain, without: without, command: command)
-            isBack = false
-        case .beginDue(let drain):
-            let due = try due()
-            guard due.wireguard || due.ssh else {
+        case .begin(let wireguard, let ssh, let drain, let scope, let grace):
+            try beginning.begin(
+                wireguard: wireguard, ssh: ssh, drain: drain, scope: scope, grace: grace)
+        case .beginPreshared(let scope): try beginning.beginPreshared(scope)
+        case .beginDue(let drain, let grace):
+            guard try beginning.beginDue(drain: drain, grace: grace) else {
                 return RotateReport(
                     mesh: topology.mesh.name, run: "", outcome: .notDue, without: [])
             }
-            try begin(
-                wireguard: due.wireguard, ssh: due.ssh, drain: drain, without: without,
-                command: command)
-            isBack = false
-        case .resume:
-            try goOn(without: without)
-            isBack = false
+        case .resume: try goOn(without: without)
         case .abort:
             try goOn(without: without)
             isBack = true
         }
         guard let open = state.openRotation else { throw Self.nothingOpen }
-        if isBack && !open.progress.isBack && !open.progress.canGoBack {
+        if isBack && !open.progress.isBack && !open.progress.canGoBack(open.plan) {
             throw ControllerError(
                 .usage, "the old keys are being wiped already, so there is no way back",
                 hint: "meshproof rotate --resume")
         }
         var report = RotateReport(
             mesh: topology.mesh.name, run: open.plan.id, outcome: .stopped,
-            wireguard: open.plan.wireguard, ssh: open.plan.ssh, without: open.plan.without)
-        take(all: open, isBack: isBack, into: &report)
+            wireguard: open.plan.wireguard, ssh: open.plan.ssh,
+            preshared: open.plan.preshared != nil, scope: open.plan.scope,
+            without: open.plan.without)
+        takeAll(isBack: isBack, into: &report)
         report.seconds = Clocks.monotonic() - started
         return report
     }
 
     private static let nothingOpen = ControllerError(
         .usage, "no rotation is open", hint: "meshproof rotate begins one")
-
-    private static let alreadyOpen = ControllerError(
-        .rotating, "a rotation of this mesh's keys is open already",
-        hint: "meshproof rotate --resume, or meshproof rotate --abort")
-
-    // MARK: beginning
-
-    private func begin(
-        wireguard: Bool, ssh: Bool, drain: Double, without: [String], command: String
-    ) throws(ControllerError) {
-        if state.openRotation != nil { throw Self.alreadyOpen }
-        guard state.knownMeshID != nil,
-            try !state.nodeKeys(
-                of: topology, generation: state.generations.wireguard
-            ).isEmpty
-        else {
-            throw ControllerError(
-                .enroll, "mesh \(topology.mesh.name) has not been brought up yet",
-                hint: "run meshproof up")
-        }
-        if wireguard { try refuseUnmanaged(without: without) }
-        let members = try gather(without: without)
-        try refuseUnready(members, withTunnels: ssh)
-        let now = Clocks.wall()
-        let id = "rotate-\(Clocks.wallSeconds())-\(ControllerState.newMeshID().prefix(8))"
-        let settled = state.generations
-        try state.begin(
-            RotationPlan(
-                id: id, wireguard: wireguard ? .init(after: settled.wireguard) : nil,
-                ssh: ssh ? .init(after: settled.ssh) : nil, without: without.sorted(), drain: drain,
-                began: now),
-            command: command)
-    }
-
-    /// Which keys are older than the topology allows.
-    ///
-    /// A rotation that is open is not due but in doubt: a person has to say whether it goes on.
-    private func due() throws(ControllerError) -> (wireguard: Bool, ssh: Bool) {
-        guard let schedule = topology.mesh.rotation else {
-            throw ControllerError(
-                .usage, "the topology does not say how often keys are replaced",
-                hint: "add `rotate: every 30d` to its mesh")
-        }
-        if state.openRotation != nil { throw Self.alreadyOpen }
-        let settled = state.generations
-        let now = Clocks.wall()
-        return (
-            schedule.isDue(since: settled.wireguardSince, now: now),
-            schedule.isDue(since: settled.sshSince, now: now)
-        )
-    }
 
     private func goOn(without: [String]) throws(ControllerError) {
         guard var plan = state.openRotation?.plan else { throw Self.nothingOpen }
@@ -156,73 +109,24 @@ public struct RotateRun: Sendable {
         try state.change(plan)
     }
 
-    /// An unmanaged node learns of new keys only from its owner, and is cut off until then.
-    private func refuseUnmanaged(without: [String]) throws(ControllerError) {
-        let unmanaged = Set(topology.nodes.filter { !$0.managed }.map(\.name))
-        let concerned = topology.peerings().flatMap { [$0.a, $0.b] }.filter {
-            unmanaged.contains($0) && !without.contains($0)
-        }
-        guard let name = concerned.sorted().first else { return }
-        throw ControllerError(
-            .usage,
-            "\(name) is not managed: with new keys at its peers it is cut off until it is given them",
-            hint: "meshproof rotate --force-retire \(name), and then give it its peers' new keys")
-    }
-
-    /// Every step waits for every node, and one that no command logs in to cannot be waited for.
-    private func refuseJoined(without: [String]) throws(ControllerError) {
-        for node in topology.managedNodes where node.isReachedByMail {
-            guard !without.contains(node.name), try state.hasJoined(node) else { continue }
-            throw ControllerError(
-                .joined,
-                "no command logs in to \(node.name) (connect: join), so it cannot take part in a rotation",
-                hint:
-                    "meshproof rotate --force-retire \(node.name) goes on without it; it is cut off "
-                    + "then, until it joins again: meshproof peer invite \(node.name)")
-        }
-    }
-
-    private func refuseUnready(
-        _ members: [UpRun.Member], withTunnels: Bool
-    ) throws(ControllerError) {
-        let design = try up.design(addresses: try state.previewAddresses(for: topology))
-        for member in members {
-            guard let document = design.documents[member.name],
-                document.wantsTheSame(as: member.report.document)
-            else {
-                throw ControllerError(
-                    .usage, "\(member.name) is not as the topology wants it",
-                    hint: "run meshproof up first")
-            }
-        }
-        let reports = Dictionary(
-            members.map { ($0.name, $0.report) }, uniquingKeysWith: { first, _ in first })
-        let tunnels = TunnelStatus.list(topology, reports: reports)
-        if withTunnels,
-            let broken = tunnels.first(where: {
-                reports[$0.from] != nil && reports[$0.to] != nil && $0.state != .up
-                    && $0.state != .blocked
-            })
-        {
-            throw ControllerError(
-                .usage, "the tunnel of \(broken.edge) does not stand",
-                hint: "meshproof tunnel ls says why; mend it first")
-        }
-    }
-
     // MARK: going on
 
-    private func take(all open: OpenRotation, isBack: Bool, into report: inout RotateReport) {
-        var latest = open.progress.latest
+    private func takeAll(isBack: Bool, into report: inout RotateReport) {
+        var latest = RotationStep.prepare
         do throws(ControllerError) {
-            while let step = state.openRotation?.progress.next(isBack: isBack) {
+            while let open = state.openRotation,
+                let step = open.progress.next(open.plan, isBack: isBack)
+            {
                 latest = step
                 let began = Clocks.monotonic()
                 try state.note(step, .begun, at: Clocks.wall())
-                try take(step, open.plan, into: &report)
-                try state.note(step, .done, at: Clocks.wall())
+                guard try take(step, open.plan, into: &report) else { return }
+                // The last step has closed its journal, and may have opened the one of the next leg.
+                if state.openRotation?.plan.id == open.plan.id {
+                    try state.note(step, .done, at: Clocks.wall())
+                }
                 report.steps.append(.init(step: step, seconds: Clocks.monotonic() - began))
-                progress.finished(step.rawValue, step.summary, good: true)
+                progress.finished(step.rawValue, summary(of: step, open.plan), good: true)
             }
         } catch {
             // What cannot be noted either is told at least.
@@ -235,17 +139,23 @@ public struct RotateRun: Sendable {
         }
     }
 
+    private func summary(of step: RotationStep, _ plan: RotationPlan) -> String {
+        step == .finish && plan.next != nil
+            ? "half-way: now home to set \(plan.wireguard?.from ?? 0), with new keys" : step.summary
+    }
+
+    /// *Returns:* whether the step is taken; false where it has to be left open for now.
     private func take(
         _ step: RotationStep, _ plan: RotationPlan, into report: inout RotateReport
-    ) throws(ControllerError) {
+    ) throws(ControllerError) -> Bool {
         progress.working(step.rawValue, "working")
         switch step {
         case .finish, .cancel:
             try end(step, plan, into: &report)
-            return
+            return true
         default: break
         }
-        let members = try gather(without: plan.without)
+        let members = try gather(plan)
         switch step {
         case .prepare: try prepare(members, plan)
         case .beside, .moveBack: try bring(members)
@@ -256,12 +166,16 @@ public struct RotateRun: Sendable {
             try bring(members)
         case .rest: try rest(members, plan, isBack: false, into: &report)
         case .restBack: try rest(members, plan, isBack: true, into: &report)
-        case .retire: try retire(members, plan, isBack: false, into: &report)
-        case .withdraw: try retire(members, plan, isBack: true, into: &report)
+        case .grace: return try grace(members, plan, into: &report)
+        case .retire: try retire(members, plan, isBack: false)
+        case .withdraw: try retire(members, plan, isBack: true)
+        case .swap, .swapBack: try bring(members)
+        case .renew, .renewBack: report.silent = try renew(members, plan)
         case .sweep: try sweep(members, plan, isBack: false, into: &report)
         case .sweepBack: try sweep(members, plan, isBack: true, into: &report)
         case .finish, .cancel: break
         }
+        return true
     }
 
     private func end(
@@ -269,6 +183,13 @@ public struct RotateRun: Sendable {
     ) throws(ControllerError) {
         let now = Clocks.wall()
         let isBack = step == .cancel
+        if !isBack {
+            if let next = plan.next {
+                try state.beginNextLeg(next, at: now)
+                return
+            }
+            if let preshared = plan.preshared { try state.settlePresharedKeys(preshared) }
+        }
         let result = isBack ? state.generations : plan.result(state.generations, at: now)
         report.outcome = isBack ? .takenBack : .rotated
         try state.endRotation(result, outcome: report.outcome.rawValue, at: now)

@@ -4,8 +4,9 @@ import NodeProtocol
 
 extension RotateRun {
     /// Every node that takes part, reached anew; a change that was left half-way is taken back first.
-    func gather(without: [String]) throws(ControllerError) -> [UpRun.Member] {
-        let nodes = topology.contactedNodes.filter { !without.contains($0.name) }
+    func gather(_ plan: RotationPlan) throws(ControllerError) -> [UpRun.Member] {
+        let participants = plan.participants(in: topology)
+        let nodes = topology.contactedNodes.filter { participants.contains($0.name) }
         let identity = state.identity
         let up = up
         let found = try fleet.phase("connecting", nodes, name: \.name) {
@@ -27,13 +28,16 @@ extension RotateRun {
         return members
     }
 
-    /// Has every node make new keys, also where it has some of that number from another time.
+    /// Has nodes make new keys, also where they have some of that number from another time.
     func prepare(_ members: [UpRun.Member], _ plan: RotationPlan) throws(ControllerError) {
+        let makers = plan.makers(in: topology, settled: state.generations)
         let hellos = try each(members, "making keys") { agent throws(ControllerError) in
+            let wireguard = plan.wireguard.flatMap {
+                makers.contains(agent.hello.node) ? $0.to : nil
+            }
             try agent.forgetKeys(
-                wireguard: [plan.wireguard?.to].compactMap(\.self),
-                ssh: [plan.ssh?.to].compactMap(\.self))
-            if let turn = plan.wireguard { _ = try agent.prepareKey(turn.to) }
+                wireguard: [wireguard].compactMap(\.self), ssh: [plan.ssh?.to].compactMap(\.self))
+            if let wireguard { _ = try agent.prepareKey(wireguard) }
             if let turn = plan.ssh { _ = try agent.prepareSSHKeys(turn.to) }
             return try agent.observe().hello
         }
@@ -60,16 +64,17 @@ extension RotateRun {
 
     /// Takes one of the two sets away on every node, shows that nobody takes it any more, and has it wiped.
     func retire(
-        _ members: [UpRun.Member], _ plan: RotationPlan, isBack: Bool,
-        into report: inout RotateReport
+        _ members: [UpRun.Member], _ plan: RotationPlan, isBack: Bool
     ) throws(ControllerError) {
         try bring(members)
         let wireguard = plan.wireguard.map { isBack ? $0.to : $0.from }
+        let holders = wireguard.map { state.layout.holders(of: $0, in: topology) } ?? []
         let ssh = plan.ssh.map { isBack ? $0.to : $0.from }
         if let ssh { try proveRefused(members, ssh) }
         let hellos = try each(members, "wiping keys") { agent throws(ControllerError) in
+            let over = wireguard.flatMap { holders.contains(agent.hello.node) ? nil : $0 }
             try agent.forgetKeys(
-                wireguard: [wireguard].compactMap(\.self), ssh: [ssh].compactMap(\.self))
+                wireguard: [over].compactMap(\.self), ssh: [ssh].compactMap(\.self))
             return try agent.observe().hello
         }
         for member in members {

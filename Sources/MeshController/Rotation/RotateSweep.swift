@@ -10,19 +10,17 @@ extension RotateRun {
     ) throws(ControllerError) {
         let over = plan.wireguard.map { isBack ? $0.to : $0.from }
         let overSSH = plan.ssh.map { isBack ? $0.to : $0.from }
-        var ids: [Peering: PresharedKeyID] = [:]
-        if let over {
-            ids = try state.presharedKeyIDs(
-                for: topology.managedPeerings(), generation: over)
-        }
-        let known = ids
         let topology = topology
+        let layout = state.layout
+        let holders = over.map { layout.holders(of: $0, in: topology) } ?? []
+        let known = try presharedKeysOver(plan, isBack: isBack)
         let timeout = up.settings.timeout
         let found = try fleet.phase("sweeping", members, name: \.name) {
             member throws(ControllerError) in
             let own = known.filter { $0.key.a == member.name || $0.key.b == member.name }
             let command = RotationSweep(
-                mesh: topology.mesh.name, port: topology.mesh.port, wireguard: over,
+                mesh: topology.mesh.name, port: topology.mesh.port,
+                wireguard: holders.contains(member.name) ? nil : over,
                 ssh: overSSH, presharedKeys: own.values.sorted { $0.rawValue < $1.rawValue },
                 letIn: member.report.document?.tunnelServer?.grants.map(\.key) ?? []
             ).command
@@ -50,6 +48,17 @@ extension RotateRun {
                     .joined(separator: "; "),
                 hint: "remove it there, then meshproof rotate --resume")
         }
+    }
+
+    /// The preshared keys that are over, as far as the controller knows them still.
+    private func presharedKeysOver(
+        _ plan: RotationPlan, isBack: Bool
+    ) throws(ControllerError) -> [Peering: PresharedKeyID] {
+        guard let turn = plan.wireguard ?? plan.preshared else { return [:] }
+        let pairs = topology.managedPeerings()
+        let known = try state.presharedKeyIDs(
+            for: pairs, generation: isBack ? turn.to : turn.from)
+        return known.filter { plan.concerns($0.key) }
     }
 }
 
@@ -99,8 +108,8 @@ package struct RotationSweep: Sendable {
             ]
             files += ["wg", "mail"].map { "\(state)/keys/\($0)-\(wireguard).key" }
             files.append("/run/wireguard/\(interface).sock")
-            files += presharedKeys.map { "\(state)/psk/\($0.rawValue).key" }
         }
+        files += presharedKeys.map { "\(state)/psk/\($0.rawValue).key" }
         if let ssh {
             files += ["client", "host"].map { "\(state)/keys/ssh-\($0)-\(ssh).key" }
             lines.append(

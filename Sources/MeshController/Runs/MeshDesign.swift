@@ -30,28 +30,20 @@ struct MeshDesign: Sendable {
 
     /// Resolves. Pure.
     ///
-    /// - Parameters:
-    ///   - beside: as `inputs`, for a second set of keys whose interfaces stand beside the first one's.
-    ///   - expected: nodes whose peers may still be without a key, because `up` is about to make it; any
-    ///     other peer without one is left out.
-    init(
-        _ topology: Topology, _ inputs: ResolverInputs, beside: ResolverInputs? = nil,
-        expected: Set<String> = []
-    ) {
+    /// - Parameter expected: nodes whose peers may still be without a key, because `up` is about to make it; any
+    ///   other peer without one is left out.
+    init(_ topology: Topology, _ inputs: LayoutInputs, expected: Set<String> = []) {
+        let primary = inputs.primary
         // A node that nobody can talk to yet needs no name either.
         let keyless = topology.nodes.filter {
-            inputs.keys[$0.name] == nil && !expected.contains($0.name)
+            primary.keys[$0.name] == nil && !expected.contains($0.name)
         }
-        let nameless = Set(keyless.flatMap { inputs.addresses[$0.name] ?? [] })
+        let nameless = Set(keyless.flatMap { primary.addresses[$0.name] ?? [] })
         var documents: [String: NodeDocument] = [:]
         var waitingTunnels: [WaitingTunnel] = []
-        var second: [String: [DesiredInterface]] = [:]
-        for document in beside.map({ Resolver.resolve(topology, inputs: $0) }) ?? [] {
-            // A node that has not made its second key stays with its first.
-            second[document.node] = document.interfaces.filter { $0.publicKey != .zero }
-        }
-        for var document in Resolver.resolve(topology, inputs: inputs) {
-            document.interfaces += second[document.node] ?? []
+        let resolved = inputs.resolve(topology)
+        for var document in resolved.documents {
+            document.interfaces = resolved.interfaces[document.node] ?? []
             for index in document.interfaces.indices {
                 document.interfaces[index].peers.removeAll {
                     $0.publicKey == .zero && !expected.contains($0.node)
@@ -73,7 +65,7 @@ struct MeshDesign: Sendable {
         self.documents = documents
         self.waitingTunnels = waitingTunnels
         waiting = topology.peerings().compactMap { pair in
-            [pair.a, pair.b].first { inputs.keys[$0] == nil }.map {
+            [pair.a, pair.b].first { primary.keys[$0] == nil }.map {
                 Waiting(peering: pair, keyless: $0)
             }
         }

@@ -129,6 +129,9 @@ public struct PlanRun: Sendable {
         if !look.bootstrap.isEmpty || contact.probe.isStale {
             look.bootstrap.append(PlanStep(.startAgent, reason: "the agent runs another build"))
         }
+        if let key = state.knownControllerKey, connection.isPinned(to: key) == false {
+            look.bootstrap.append(NodeConnection.pinStep(key))
+        }
         progress.finished(node.name, "answered", good: true)
         return Look(
             contact: contact, bootstrap: look.bootstrap, connection: connection,
@@ -155,12 +158,7 @@ public struct PlanRun: Sendable {
     private func design(hellos: [String: NodeHello]) throws(ControllerError) -> MeshDesign {
         let pairs = Set(topology.managedPeerings())
         let layout = state.layout
-        var made: [Int: [Peering: PresharedKeyID]] = [:]
-        for generation in layout.generations {
-            made[generation] = try state.presharedKeyIDs(
-                for: Array(pairs), generation: generation)
-        }
-        let known = made
+        let known = try state.presharedKeyIDs(for: Array(pairs), layout)
         let inputs = try state.inputs(
             for: topology, layout, addresses: try state.previewAddresses(for: topology),
             hellos: hellos,
@@ -168,8 +166,7 @@ public struct PlanRun: Sendable {
                 pairs.contains(pair) ? known[generation]?[pair] ?? .unmade : nil
             })
         return MeshDesign(
-            topology, inputs.first, beside: inputs.beside,
-            expected: Set(topology.contactedNodes.map(\.name)))
+            topology, inputs, expected: Set(topology.contactedNodes.map(\.name)))
     }
 
     /// A node that no command logs in to cannot be asked for steps; whether it is to get a new document is known here.

@@ -99,6 +99,12 @@ public struct StatusReport: Codable, Sendable {
     /// The rotation of keys that is open, or nil.
     public var rotation: RotationStatus?
 
+    /// The key that the controller signs with, or nil before the first `up`.
+    public var controllerKey: PublicKey?
+
+    /// Nodes that have pinned a former key of the controller's, and take the one of now with the next `up`.
+    public var unpinned: [String] = []
+
     /// A rotation that was begun and not ended.
     public struct RotationStatus: Codable, Sendable {
         /// What it is to do.
@@ -107,13 +113,15 @@ public struct StatusReport: Codable, Sendable {
         public var step: RotationStep
         /// Whether it is on its way back.
         public var isBack: Bool
+        /// Nodes without an agent that it waits for; nothing else is to be done then.
+        public var grace: [GraceNotice]
     }
 
     /// Whether a node's kernel differs from its document.
     public var hasDrift: Bool { nodes.contains { $0.report?.drift.isEmpty == false } }
     /// Whether the mesh is as it should be, as far as could be asked.
     public var isAsWanted: Bool {
-        !hasDrift && !peerings.contains { $0.state == .missing }
+        !hasDrift && unpinned.isEmpty && !peerings.contains { $0.state == .missing }
             && tunnels.allSatisfy { $0.state == .up }
     }
     /// Whether every node that commands log in to could be asked.

@@ -42,10 +42,17 @@ public final class StatusRun: Sendable {
                 try state.hasJoined(node) ? JoinedNode.notAsked : JoinedNode.awaits(node)
         }
         report.keys = state.generations
+        if let key = state.knownControllerKey {
+            report.controllerKey = key
+            report.unpinned = topology.managedNodes.map(\.name).filter {
+                asked.results[$0].map { $0.hello.controllerKey.map { $0 != key } ?? false } ?? false
+            }
+        }
         report.rotateEvery = topology.mesh.rotation?.seconds
         report.rotation = state.openRotation.map { open in
             StatusReport.RotationStatus(
-                plan: open.plan, step: open.progress.latest, isBack: open.progress.isBack)
+                plan: open.plan, step: open.progress.latest, isBack: open.progress.isBack,
+                grace: GraceNotice.all(open))
         }
         return report
     }

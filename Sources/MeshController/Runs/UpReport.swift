@@ -54,6 +54,8 @@ public struct UpReport: Codable, Sendable {
     public var former: [FormerNode]
     /// *Units:* seconds.
     public var seconds: Double
+    /// How the rotation came on whose grace period was open, or nil.
+    public var rotation: RotateReport?
 
     /// Whether every node is as the topology wants it, and every tunnel stands.
     public var isGood: Bool { badNodes.isEmpty && tunnels.allSatisfy { $0.state == .up } }

@@ -54,7 +54,7 @@ public struct UpRun: Sendable {
     public func run() throws(ControllerError) -> UpReport {
         let started = Clocks.monotonic()
         let managed = topology.managedNodes.filter { only?.contains($0.name) ?? true }
-        if state.openRotation != nil {
+        if let open = state.openRotation, !open.progress.isInGrace {
             throw ControllerError(
                 .rotating, "a rotation of this mesh's keys is open",
                 hint: "meshproof rotate --resume, or meshproof rotate --abort")
@@ -130,7 +130,7 @@ public struct UpRun: Sendable {
         let identity = state.identity
         func isOver(_ member: Member) -> Bool {
             let hello = member.report.hello
-            return hello.keys.keys.contains { $0 != layout.wireguard }
+            return hello.keys.keys.contains { !layout.generations.contains($0) }
                 || hello.sshKeys.keys.contains { $0 != layout.ssh }
         }
         _ = try fleet.phase("wiping keys", members.filter(isOver), name: \.name) {
@@ -138,7 +138,7 @@ public struct UpRun: Sendable {
             let hello = member.report.hello
             let agent = try member.contact.agent(meshID: identity.meshID, mesh: identity.mesh)
             try agent.forgetKeys(
-                wireguard: hello.keys.keys.filter { $0 != layout.wireguard },
+                wireguard: hello.keys.keys.filter { !layout.generations.contains($0) },
                 ssh: hello.sshKeys.keys.filter { $0 != layout.ssh })
         }
     }
@@ -202,7 +202,7 @@ public struct UpRun: Sendable {
             connection = try contact.agent(meshID: identity.meshID, mesh: identity.mesh)
         }
         if try connection.handOver(identity) {
-            progress.working(node.name, "took the controller's new key")
+            bootstrap.append(NodeConnection.pinStep(identity.controllerKey))
         }
         progress.working(node.name, "looking")
         return Member(contact: contact, report: try connection.observe(), bootstrap: bootstrap)
@@ -224,19 +224,18 @@ public struct UpRun: Sendable {
     func design(addresses: [String: [IPAddress]]) throws(ControllerError) -> MeshDesign {
         let layout = state.layout
         var made: [Int: [Peering: PresharedKeyID]] = [:]
-        for generation in layout.generations {
-            let keys = try state.nodeKeys(of: topology, generation: generation)
+        for set in layout.sets {
+            let keys = try state.nodeKeys(of: topology, generation: set.generation)
             let pairs = topology.managedPeerings().filter {
-                keys[$0.a] != nil && keys[$0.b] != nil
+                keys[$0.a] != nil && keys[$0.b] != nil && set.carries($0)
             }
-            let shared = Set(pairs)
-            made[generation] = try state.ensurePresharedKeys(for: pairs, generation: generation)
-                .filter { shared.contains($0.key) }
+            made[set.generation] = try state.ensurePresharedKeys(
+                for: pairs, generation: set.generation, layout)
         }
         let known = made
         let inputs = try state.inputs(
             for: topology, layout, addresses: addresses,
             presharedKeys: { pair, generation in known[generation]?[pair] })
-        return MeshDesign(topology, inputs.first, beside: inputs.beside)
+        return MeshDesign(topology, inputs)
     }
 }

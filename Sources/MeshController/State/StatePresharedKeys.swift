@@ -14,6 +14,39 @@ extension ControllerState {
         }
     }
 
+    /// As ``presharedKeyIDs(for:generation:)``, for every set of a layout, from where it has them.
+    func presharedKeyIDs(
+        for pairs: [Peering], _ layout: RotationLayout
+    ) throws(ControllerError) -> [Int: [Peering: PresharedKeyID]] {
+        var found: [Int: [Peering: PresharedKeyID]] = [:]
+        for generation in layout.generations {
+            for (slot, pairs) in Self.bySlot(pairs, layout, generation) {
+                let known = try presharedKeyIDs(for: pairs, generation: slot)
+                for pair in pairs { found[generation, default: [:]][pair] = known[pair] }
+            }
+        }
+        return found
+    }
+
+    /// As ``ensurePresharedKeys(for:generation:)``, for one set of a layout, where it has them.
+    func ensurePresharedKeys(
+        for pairs: [Peering], generation: Int, _ layout: RotationLayout
+    ) throws(ControllerError) -> [Peering: PresharedKeyID] {
+        var found: [Peering: PresharedKeyID] = [:]
+        for (slot, pairs) in Self.bySlot(pairs, layout, generation) {
+            let known = try ensurePresharedKeys(for: pairs, generation: slot)
+            for pair in pairs { found[pair] = known[pair] }
+        }
+        return found
+    }
+
+    private static func bySlot(
+        _ pairs: [Peering], _ layout: RotationLayout, _ generation: Int
+    ) -> [Int: [Peering]] {
+        Dictionary(
+            grouping: pairs, by: { layout.presharedSlot(of: $0, generation: generation) })
+    }
+
     /// The names of the preshared keys of these pairs; missing keys are made, sealed and kept first.
     public func ensurePresharedKeys(
         for pairs: [Peering], generation: Int
@@ -56,6 +89,7 @@ extension ControllerState {
     ) throws(ControllerError) -> [(id: PresharedKeyID, key: SecretBytes)] {
         let opened = try writer()
         let registry = PresharedKeyRegistry(try storeForWriting())
+        let layout = layout
         return try Self.translate {
             var keys: [(id: PresharedKeyID, key: SecretBytes)] = []
             let all = document.interfaces.flatMap { interface in
@@ -63,7 +97,8 @@ extension ControllerState {
             }
             for (generation, peer) in all {
                 let pair = Peering(document.node, peer.node)
-                guard let entry = try registry.entry(of: pair, generation: generation) else {
+                let slot = layout.presharedSlot(of: pair, generation: generation)
+                guard let entry = try registry.entry(of: pair, generation: slot) else {
                     throw ControllerError(
                         .state, "the preshared key of \(pair.a) and \(pair.b) is missing",
                         hint: "run meshproof up again")
@@ -75,7 +110,7 @@ extension ControllerState {
                         hint: "run meshproof up again")
                 }
                 let key = try opened.vault.open(
-                    entry.sealed, name: sealName(pair, entry.id, generation))
+                    entry.sealed, name: sealName(pair, entry.id, slot))
                 keys.append((entry.id, key))
             }
             return keys
@@ -95,12 +130,35 @@ extension ControllerState {
         "\(key)/\(Base64.hex(id))"
     }
 
-    /// Forgets every preshared key of a generation that is over.
-    func forgetPresharedKeys(generation: Int) throws(ControllerError) {
+    /// Forgets the preshared keys of a generation that is over, or those of some of its pairs.
+    func forgetPresharedKeys(
+        generation: Int, of isMeant: (Peering) -> Bool = { _ in true }
+    ) throws(ControllerError) {
         let registry = PresharedKeyRegistry(try storeForWriting())
         try Self.translate {
-            let pairs = try registry.all(generation: generation).keys
+            let pairs = try registry.all(generation: generation).keys.filter(isMeant)
             try registry.remove(Array(pairs), generation: generation)
+        }
+    }
+
+    /// Puts preshared keys that were kept aside in the place of the old ones, which are lost with it.
+    ///
+    /// *Idempotency:* what was put there already is put there again; the ones aside stay until they are forgotten.
+    func settlePresharedKeys(_ turn: RotationPlan.Turn) throws(ControllerError) {
+        let opened = try writer()
+        let registry = PresharedKeyRegistry(try storeForWriting())
+        try Self.translate {
+            var entries: [Peering: PresharedKeyRegistry.Entry] = [:]
+            for (pair, entry) in try registry.all(generation: turn.to) {
+                // A key is sealed under the number that it is kept under.
+                let key = try opened.vault.open(
+                    entry.sealed, name: sealName(pair, entry.id, turn.to))
+                entries[pair] = PresharedKeyRegistry.Entry(
+                    id: entry.id,
+                    sealed: try opened.vault.seal(
+                        key, name: sealName(pair, entry.id, turn.from)))
+            }
+            try registry.replace(entries, generation: turn.from)
         }
     }
 }

@@ -131,6 +131,8 @@ extension ControllerState {
         let wireguard = over(open.plan.wireguard, generations.wireguard)
         let ssh = over(open.plan.ssh, generations.ssh)
         if let wireguard { try forgetPresharedKeys(generation: wireguard) }
+        // Those that were kept aside are in their own place by now, or are not to be.
+        if let aside = open.plan.preshared?.to { try forgetPresharedKeys(generation: aside) }
         try Self.translate {
             // A number comes round again: by then no key of a node that was left behind may count as one of that set.
             let registry = NodeRegistry(store)
@@ -148,7 +150,30 @@ extension ControllerState {
         rotation.withLock { $0 = RotationNote(generations: generations) }
     }
 
-    /// What resolving needs for a layout: the set that routes go by, and the one beside it.
+    /// Ends the first leg of a rotation of some nodes' keys: from here on the second one is what is open.
+    ///
+    /// *Idempotency:* each part can be done again; the plan's change is the last that decides.
+    func beginNextLeg(_ next: RotationPlan, at now: Double) throws(ControllerError) {
+        let store = try storeForWriting()
+        guard let open = openRotation, let turn = open.plan.wireguard, let scope = open.plan.scope
+        else { return }
+        try forgetPresharedKeys(generation: turn.from, of: scope.touches)
+        try Self.translate {
+            let registry = NodeRegistry(store)
+            for name in scope.nodes.sorted() where try registry.all()[name] != nil {
+                try registry.update(name) { $0.keys[turn.from] = nil }
+            }
+            let journal = Journal(store)
+            if try !journal.unfinished().contains(where: { $0.id == next.id }) {
+                try journal.begin(next.id, command: "rotate, home again", at: now)
+            }
+            try RotationRegistry(store).change(next)
+            try journal.finish(open.plan.id, outcome: "half-way", at: now)
+        }
+        rotation.withLock { $0.open = OpenRotation(plan: next, progress: RotationProgress()) }
+    }
+
+    /// What resolving needs for a layout.
     ///
     /// - Parameters:
     ///   - hellos: what nodes have just said of themselves; it is newer than what is kept.
@@ -157,7 +182,7 @@ extension ControllerState {
         for topology: Topology, _ layout: RotationLayout, addresses: [String: [IPAddress]],
         hellos: [String: NodeHello] = [:],
         presharedKeys: @escaping @Sendable (Peering, Int) -> PresharedKeyID?
-    ) throws(ControllerError) -> (first: ResolverInputs, beside: ResolverInputs?) {
+    ) throws(ControllerError) -> LayoutInputs {
         func told(_ generation: Int) throws(ControllerError) -> [String: PublicKey] {
             var keys = try nodeKeys(of: topology, generation: generation)
             for (name, hello) in hellos { keys[name] = hello.keys[generation] ?? keys[name] }
@@ -170,15 +195,14 @@ extension ControllerState {
         }
         var sshBeside: [String: SSHNodeKeys] = [:]
         if let beside = layout.sshBeside { sshBeside = try toldSSH(beside) }
-        var inputs: [ResolverInputs] = []
+        var inputs: [Int: ResolverInputs] = [:]
         for generation in layout.generations {
-            inputs.append(
-                ResolverInputs(
-                    meshID: knownMeshID ?? "", issuedAt: Clocks.wallSeconds(),
-                    addresses: addresses, keys: try told(generation),
-                    presharedKeys: { presharedKeys($0, generation) }, generation: generation,
-                    sshKeys: try toldSSH(layout.ssh), sshKeysBeside: sshBeside))
+            inputs[generation] = ResolverInputs(
+                meshID: knownMeshID ?? "", issuedAt: Clocks.wallSeconds(),
+                addresses: addresses, keys: try told(generation),
+                presharedKeys: { presharedKeys($0, generation) }, generation: generation,
+                sshKeys: try toldSSH(layout.ssh), sshKeysBeside: sshBeside)
         }
-        return (inputs[0], inputs.count > 1 ? inputs[1] : nil)
+        return LayoutInputs(layout: layout, inputs: inputs)
     }
 }

@@ -35,9 +35,7 @@ struct VerifyKnowledge: Sendable {
     ) throws(ControllerError) -> [String: NodeDocument] {
         let inputs = try state.inputs(
             for: topology, layout, addresses: addresses, presharedKeys: { _, _ in nil })
-        return MeshDesign(
-            topology, inputs.first, beside: inputs.beside, expected: topology.managedNames
-        ).documents
+        return MeshDesign(topology, inputs, expected: topology.managedNames).documents
     }
 
     /// With what the nodes said of themselves.

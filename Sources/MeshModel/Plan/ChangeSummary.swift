@@ -5,6 +5,7 @@ extension Change {
         case .installBinary(let version): return "install meshproof \(version)"
         case .enroll: return "enrol the node: make its key, pin the controller's"
         case .startAgent: return "start the agent"
+        case .pinController(let key): return "pin the controller's new key (\(key.short)…)"
         case .createInterface(let name, let backend):
             return "create interface \(name)" + (backend == .auto ? "" : " (\(backend.rawValue))")
         case .deleteInterface(let name): return "delete interface \(name)"
@@ -39,8 +40,8 @@ extension Change {
     /// The interface that the change is about, where it is about one.
     public var interface: String? {
         switch self {
-        case .installBinary, .enroll, .startAgent, .setTunnelServer, .removeTunnelServer,
-            .openTunnel, .changeTunnel, .closeTunnel, .setGuard, .removeGuard,
+        case .installBinary, .enroll, .startAgent, .pinController, .setTunnelServer,
+            .removeTunnelServer, .openTunnel, .changeTunnel, .closeTunnel, .setGuard, .removeGuard,
             .setNames, .removeNames:
             return nil
         case .createInterface(let name, _), .deleteInterface(let name),

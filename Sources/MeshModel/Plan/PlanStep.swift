@@ -20,6 +20,8 @@ public enum Change: Codable, Sendable, Equatable {
     case enroll
     /// Starts the agent, by systemd where there is one.
     case startAgent
+    /// Has the node pin the controller's key of now in the place of a former one.
+    case pinController(key: PublicKey)
     /// Makes a WireGuard interface, down and empty, in our group.
     case createInterface(name: String, backend: BackendChoice)
     /// Removes an interface with all that hangs on it.

@@ -40,20 +40,21 @@ public struct RotationProgress: Sendable, Equatable {
     /// Whether it is on its way back.
     public var isBack: Bool { entries.contains { $0.step.isBack } }
 
-    /// Whether it can still be taken back: no old key may have been wiped.
-    public var canGoBack: Bool { !entries.contains { $0.step == .retire } }
+    /// Whether it can still be taken back: no old key may have been wiped, on this leg or the one before.
+    public func canGoBack(_ plan: RotationPlan) -> Bool {
+        plan.isHome != true && !entries.contains { [.grace, .retire, .finish].contains($0.step) }
+    }
+
+    /// Whether only nodes without an agent are waited for: the mesh is on its new keys, and can be worked with.
+    public var isInGrace: Bool { entries.last.map { $0.step == .grace && !$0.isDone } ?? false }
 
     /// The step to take now, or nil where all are taken.
     ///
     /// - Parameter isBack: whether to go back; once begun, the way back is gone to its end.
-    public func next(isBack wantsBack: Bool = false) -> RotationStep? {
-        guard isBack || wantsBack else {
-            return RotationStep.forward.first { step in !isDone(step) }
-        }
-        // Where nothing has moved yet, nothing has to be moved back.
-        let hasMoved = entries.contains { $0.step == .move }
-        let steps = hasMoved ? RotationStep.back : Array(RotationStep.back.dropFirst(2))
-        return steps.first { step in !isDone(step) }
+    public func next(_ plan: RotationPlan, isBack wantsBack: Bool = false) -> RotationStep? {
+        guard isBack || wantsBack else { return plan.forward.first { step in !isDone(step) } }
+        let hasMoved = entries.contains { $0.step == .move || $0.step == .swap }
+        return plan.back(hasMoved: hasMoved).first { step in !isDone(step) }
     }
 
     private func isDone(_ step: RotationStep) -> Bool {

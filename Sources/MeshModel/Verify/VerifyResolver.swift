@@ -77,10 +77,19 @@ public struct VerifyResolver: Sendable {
         return links(from, hub) + links(hub, to)
     }
 
-    /// One link a generation that either end is to have.
+    /// One link a generation in which either end is to have the other as its peer.
     private func links(_ a: String, _ b: String) -> [MeshLinkCase] {
         let interfaces = inputs.documents[a]?.interfaces ?? inputs.documents[b]?.interfaces ?? []
-        return interfaces.map { interface in
+        let shared = interfaces.filter { interface in
+            [(a, b), (b, a)].contains { own, other in
+                inputs.documents[own]?.interfaces.contains {
+                    $0.generation == interface.generation
+                        && $0.peers.contains { $0.node == other }
+                } ?? false
+            }
+        }
+        // Where neither names the other, what is missing is told of every one.
+        return (shared.isEmpty ? interfaces : shared).map { interface in
             MeshLinkCase(
                 generation: interface.generation, interface: interface.name,
                 a: linkEnd(a, seenBy: b, interface.generation),

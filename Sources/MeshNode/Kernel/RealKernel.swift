@@ -198,7 +198,7 @@ package final class RealKernel: NodeKernel {
         case .removeNames:
             try naming { () throws(SystemError) in try hosts.remove() }
         case .addPeer, .updatePeer, .removePeer: break
-        case .installBinary, .enroll, .startAgent: break
+        case .installBinary, .enroll, .startAgent, .pinController: break
         }
     }
 

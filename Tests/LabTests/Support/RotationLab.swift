@@ -84,8 +84,52 @@ struct RotationLab {
             """)
     }
 
+    /// When a host last shook hands with each of its peers, by the peer's key.
+    func handshakes(_ host: String, generation: Int = 0) throws -> [String: Int] {
+        let text = try shell(host, "wg show mp\(generation)-\(lab.mesh) latest-handshakes")
+        return Dictionary(
+            uniqueKeysWithValues: text.split(separator: "\n").map { line in
+                let words = line.split(separator: "\t")
+                return (String(words[0]), Int(words[1]) ?? -1)
+            })
+    }
+
     func pings() throws -> Bool {
         try lab.on("ant", "ping", "-c", "1", "-W", "5", "10.88.0.2").status.isSuccess
+    }
+}
+
+/// A ping every 5 ms from one host of a lab, of which every single answer is looked for.
+final class PingWatch {
+    private let lab: LabMesh
+    private let host: String
+    private let log: String
+    private let ping: Background
+
+    init(_ lab: LabMesh, _ host: String, _ address: String) throws {
+        self.lab = lab
+        self.host = host
+        log = "/run/ping-\(address).log"
+        let interval = LabConditions.isUnderEmulation ? "0.2" : "0.005"
+        ping = try Background(
+            lab, host, "sh", "-c", "exec ping -i \(interval) \(address) > \(log)")
+    }
+
+    /// Ends it; how many answers came, and how many were missing before the last of them.
+    func end() throws -> (answers: Int, missing: Int) {
+        Clocks.sleep(0.5)
+        _ = try lab.on(host, "pkill", "-INT", "-f", "ping -i.*\(log.dropFirst(10).dropLast(4))")
+        // A request that was under way when ping was ended is no loss: what counts is that no number is missing.
+        let text = try lab.on(
+            host, "sh", "-c",
+            "sed -n 's/.*icmp_seq=\\([0-9]*\\).*/\\1/p' \(log) | sort -nu | awk 'END {print NR, $1}'"
+        ).text
+        ping.end()
+        let numbers = text.split(separator: " ").compactMap {
+            Int($0.split(separator: "\n").first ?? "")
+        }
+        try #require(numbers.count == 2, "\(text)")
+        return (numbers[0], numbers[1] - numbers[0])
     }
 }
 

@@ -1,0 +1,189 @@
+import LinuxSystem
+import MeshModel
+import NodeProtocol
+
+/// Decides whether a rotation may begin, and writes down what it is to do. Nothing has changed where it throws.
+struct RotateBeginning {
+    private let run: RotateRun
+    private let without: [String]
+    private let command: String
+    private var topology: Topology { run.topology }
+    private var state: ControllerState { run.state }
+
+    init(run: RotateRun, without: [String], command: String) {
+        self.run = run
+        self.without = without
+        self.command = command
+    }
+
+    func begin(
+        wireguard: Bool, ssh: Bool, drain: Double, scope: PeeringScope?, grace: Double
+    ) throws(ControllerError) {
+        var plan = try newPlan()
+        if let scope {
+            try check(scope)
+            // A node's key is that of all its peerings.
+            let nodes = scope.nodes.union(scope.pairs.flatMap { [$0.a, $0.b] })
+            plan.scope = PeeringScope(nodes: nodes)
+            try refuseUnmanagedPeers(of: nodes)
+            if let lost = without.first(where: nodes.contains) {
+                throw ControllerError(
+                    .usage, "\(lost) cannot make a new key and be gone on without",
+                    hint: "meshproof rotate --force-retire \(lost) replaces the others' keys")
+            }
+        }
+        plan.drain = drain
+        if wireguard { plan.wireguard = .init(after: state.generations.wireguard) }
+        if ssh && scope == nil { plan.ssh = .init(after: state.generations.ssh) }
+        let phones = handed()
+        if wireguard && scope == nil && grace > 0 && !phones.isEmpty {
+            plan.grace = RotationPlan.Grace(seconds: grace, waiting: phones)
+        }
+        try open(plan)
+    }
+
+    func beginPreshared(_ scope: PeeringScope?) throws(ControllerError) {
+        var plan = try newPlan()
+        if let scope { try check(scope) }
+        plan.scope = scope
+        plan.preshared = .init(after: state.generations.wireguard)
+        try open(plan)
+    }
+
+    /// *Returns:* whether there is something to do: keys that are due, or a grace period to look after.
+    func beginDue(drain: Double, grace: Double) throws(ControllerError) -> Bool {
+        if let open = state.openRotation {
+            if open.progress.isInGrace { return true }
+            throw Self.alreadyOpen(open)
+        }
+        guard let schedule = topology.mesh.rotation else {
+            throw ControllerError(
+                .usage, "the topology does not say how often keys are replaced",
+                hint: "add `rotate: every 30d` to its mesh")
+        }
+        let settled = state.generations
+        let now = Clocks.wall()
+        let oldest = settled.oldestWireguard(of: topology.managedNodes.map(\.name))
+        let wireguard = schedule.isDue(since: oldest, now: now)
+        let ssh = schedule.isDue(since: settled.sshSince, now: now)
+        guard wireguard || ssh else { return false }
+        try begin(wireguard: wireguard, ssh: ssh, drain: drain, scope: nil, grace: grace)
+        return true
+    }
+
+    private func newPlan() throws(ControllerError) -> RotationPlan {
+        if let open = state.openRotation { throw Self.alreadyOpen(open) }
+        guard state.knownMeshID != nil,
+            try !state.nodeKeys(
+                of: topology, generation: state.generations.wireguard
+            ).isEmpty
+        else {
+            throw ControllerError(
+                .enroll, "mesh \(topology.mesh.name) has not been brought up yet",
+                hint: "run meshproof up")
+        }
+        return RotationPlan(
+            id: "rotate-\(Clocks.wallSeconds())-\(ControllerState.newMeshID().prefix(8))",
+            without: without.sorted(), began: Clocks.wall())
+    }
+
+    /// What is open, in words: a grace period is ended in another way than a rotation that was cut short.
+    private static func alreadyOpen(_ open: OpenRotation) -> ControllerError {
+        if open.progress.isInGrace, let grace = open.plan.grace {
+            let names = grace.waiting.joined(separator: ", ")
+            return ControllerError(
+                .rotating,
+                "the last rotation waits for \(names) to fetch a new configuration"
+                    + (grace.until.map { ", until \(Timestamp.text($0))" } ?? ""),
+                hint: "meshproof rotate --resume looks again; with "
+                    + grace.waiting.map { "--force-retire \($0)" }.joined(separator: " ")
+                    + " it waits no longer")
+        }
+        return ControllerError(
+            .rotating, "a rotation of this mesh's keys is open already",
+            hint: "meshproof rotate --resume, or meshproof rotate --abort")
+    }
+
+    private func open(_ plan: RotationPlan) throws(ControllerError) {
+        let members = try run.gather(plan)
+        try refuseUnready(members, withTunnels: plan.ssh != nil)
+        try state.begin(plan, command: command)
+    }
+
+    /// Nodes without an agent that were handed a configuration, and are not gone on without.
+    private func handed() -> [String] {
+        let unmanaged = Set(
+            topology.nodes.filter { !$0.managed && $0.publicKey != nil }.map(\.name))
+        let managed = topology.managedNames
+        let found = topology.peerings().flatMap { pair in
+            [(pair.a, pair.b), (pair.b, pair.a)].filter {
+                unmanaged.contains($0.0) && managed.contains($0.1)
+            }.map(\.0)
+        }
+        return Set(found).subtracting(without).sorted()
+    }
+
+    private func check(_ scope: PeeringScope) throws(ControllerError) {
+        for name in scope.nodes.union(scope.pairs.flatMap { [$0.a, $0.b] }).sorted() {
+            guard let node = topology.node(name) else {
+                let near = NearestName.find(name, among: topology.nodes.map(\.name))
+                throw ControllerError(
+                    .usage, "no node is called \(name)", hint: near.map { "did you mean \($0)?" })
+            }
+            guard node.managed else {
+                throw ControllerError(
+                    .usage, "\(name) is not managed: its key is its owner's",
+                    hint: "meshproof peer rm \(name), then peer add, give it a new one")
+            }
+        }
+        let peerings = Set(topology.peerings())
+        if let pair = scope.pairs.subtracting(peerings).sorted().first {
+            throw ControllerError(
+                .usage, "\(pair.a) and \(pair.b) are no peers", hint: "meshproof status names them")
+        }
+    }
+
+    /// The keys of some nodes are replaced in two legs, and nobody fetches a configuration twice.
+    private func refuseUnmanagedPeers(of nodes: Set<String>) throws(ControllerError) {
+        for pair in topology.peerings() {
+            for (own, other) in [(pair.a, pair.b), (pair.b, pair.a)]
+            where nodes.contains(own) && topology.node(other)?.managed == false
+                && topology.node(other)?.publicKey != nil && !without.contains(other)
+            {
+                throw ControllerError(
+                    .usage,
+                    "\(other) is not managed, and a peer of \(own): with a new key there it is cut off until it is given it",
+                    hint: "meshproof rotate, for the whole mesh, leaves it time to fetch it; or "
+                        + "--force-retire \(other), and then meshproof peer show \(other) --conf")
+            }
+        }
+    }
+
+    private func refuseUnready(
+        _ members: [UpRun.Member], withTunnels: Bool
+    ) throws(ControllerError) {
+        let design = try run.up.design(addresses: try state.previewAddresses(for: topology))
+        for member in members {
+            guard let document = design.documents[member.name],
+                document.wantsTheSame(as: member.report.document)
+            else {
+                throw ControllerError(
+                    .usage, "\(member.name) is not as the topology wants it",
+                    hint: "run meshproof up first")
+            }
+        }
+        let reports = Dictionary(
+            members.map { ($0.name, $0.report) }, uniquingKeysWith: { first, _ in first })
+        let tunnels = TunnelStatus.list(topology, reports: reports)
+        if withTunnels,
+            let broken = tunnels.first(where: {
+                reports[$0.from] != nil && reports[$0.to] != nil && $0.state != .up
+                    && $0.state != .blocked
+            })
+        {
+            throw ControllerError(
+                .usage, "the tunnel of \(broken.edge) does not stand",
+                hint: "meshproof tunnel ls says why; mend it first")
+        }
+    }
+}
