@@ -122,7 +122,11 @@ final class StateCommandTests {
             ["state", "restore", "x", "--to", "passphrase"],
             ["rotate", "--kek", "--controller"], ["rotate", "--kek", "--ssh"],
             ["rotate", "--controller", "--to", "passphrase"], ["rotate", "--to", "key-file"],
-            ["rotate", "--controller", "--abort"], ["shred"], ["shred", "--yes"],
+            ["rotate", "--controller", "--abort"], ["rotate", "--psk", "--wireguard"],
+            ["rotate", "--node", "edge", "--ssh"], ["rotate", "--peering", "edge"],
+            ["rotate", "--peering", "edge,edge"], ["rotate", "--grace", "7"],
+            ["rotate", "--psk", "--grace", "1d"], ["rotate", "--resume", "--node", "edge"],
+            ["shred"], ["shred", "--yes"],
             ["shred", "--yes", "--mesh", "other"], ["shred", "--mesh", "homelab"],
         ])
     func wrongCalls(_ arguments: [String]) throws {

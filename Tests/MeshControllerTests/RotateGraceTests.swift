@@ -44,7 +44,7 @@ struct RotateGraceTests {
         let report = try mesh.rotate()
         #expect(report.outcome == .grace && report.isGood, "\(report.error ?? "")")
         #expect(report.grace.map(\.node) == ["pad", "phone"])
-        #expect(report.grace.first?.message.contains("meshproof peer show pad --qr") == true)
+        #expect(report.grace.first?.message.contains("meshproof peer show pad --conf") == true)
         for (name, other) in [("db", "gpu"), ("gpu", "db")] {
             #expect(
                 try peers(name) == [
@@ -115,6 +115,7 @@ struct RotateGraceTests {
         #expect(try mesh.rotate(.begin(wireguard: false, ssh: true, drain: 0)).outcome == .rotated)
         let report = try mesh.rotate(.begin(wireguard: true, ssh: false, drain: 0, grace: 0))
         #expect(report.outcome == .rotated)
+        #expect(report.notes.count { $0.contains("is cut off until") } == 2)
         #expect(try peers("db").keys.sorted() == ["mp1-lab"])
     }
 

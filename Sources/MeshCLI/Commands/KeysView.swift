@@ -39,10 +39,13 @@ struct KeysView {
             return
         }
         let way = open.isBack ? "on its way back" : "open"
+        let leg = open.plan.isHome == true ? " of its second leg" : ""
         output.line(
-            "  \(style.yellow("rotation")) \(way) since \(since), at step \(open.step.rawValue)"
+            "  \(style.yellow("rotation")) \(way) since \(since), at step \(open.step.rawValue)\(leg)"
         )
-        output.line("      fix: meshproof rotate --resume, or meshproof rotate --abort")
+        output.line(
+            "      fix: meshproof rotate --resume"
+                + (open.canGoBack ? ", or meshproof rotate --abort" : ""))
     }
 
     private func age(_ what: String, _ since: Double?, _ report: StatusReport) -> String? {

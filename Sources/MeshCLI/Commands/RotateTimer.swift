@@ -16,6 +16,7 @@ struct RotateTimer {
             guard let value = workspace.invocation.values[option] else { continue }
             words += ["--\(option)", try Self.absolute(value)]
         }
+        if let grace = workspace.invocation.values["grace"] { words += ["--grace", grace] }
         command = words.map(Self.quoted).joined(separator: " ")
     }
 

@@ -35,7 +35,9 @@ struct RotateView {
             output.line(style.bold("The rotation of mesh \(report.mesh) stopped at \(step)"))
             output.hang("  \(style.red("✗")) ", report.error ?? "")
             if let fix = report.fix { output.hang("      fix: ", fix) }
-            output.line("  then: meshproof rotate --resume, or meshproof rotate --abort")
+            output.line(
+                "  then: meshproof rotate --resume"
+                    + (report.canGoBack ? ", or meshproof rotate --abort" : ""))
         }
         printDetails(report)
     }

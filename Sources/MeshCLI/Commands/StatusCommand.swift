@@ -165,7 +165,9 @@ struct StatusView {
                 case .unknown: style.red("unknown")
                 }
             let ages = peering.ends.compactMap(\.handshakeAge)
-            let first = peering.ends.first
+            // A phone is at two interfaces while keys are rotated: the one where it was heard last counts.
+            let first = peering.ends.filter { $0.node == peering.ends.first?.node }
+                .min { ($0.handshakeAge ?? .infinity) < ($1.handshakeAge ?? .infinity) }
             table.add([
                 "\(peering.a) – \(peering.b)", state, ages.min().map { Human.age($0) } ?? "never",
                 first.map { Human.bytes($0.rxBytes) } ?? "–",

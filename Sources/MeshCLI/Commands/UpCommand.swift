@@ -109,7 +109,9 @@ struct UpView {
             }
         }
         if report.isGood {
-            output.line("  next: meshproof status")
+            if report.rotation.map({ $0.outcome == .grace }) ?? true {
+                output.line("  next: meshproof status")
+            }
         } else if !bad.isEmpty && bad.allSatisfy({ $0.state == .away }) {
             output.line("  next: meshproof status says when it was fetched")
         } else {

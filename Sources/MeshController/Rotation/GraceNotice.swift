@@ -9,19 +9,23 @@ public struct GraceNotice: Codable, Sendable, Equatable {
     /// What is so and what to do, for people.
     public var message: String
 
-    /// Says it of a node.
-    public init(node: String, until: Double) {
+    /// - Parameter isKeyKept: whether its private key is known here, without which a QR code is of no use.
+    init(node: String, until: Double, isKeyKept: Bool) {
         self.node = node
         self.until = until
         message =
-            "\(node): fetch its new configuration until \(Timestamp.text(until)): meshproof peer show \(node) --qr"
+            "\(node): fetch its new configuration until \(Timestamp.text(until)): meshproof peer show \(node) \(isKeyKept ? "--qr" : "--conf")"
     }
+}
 
-    /// Those that an open rotation waits for.
-    static func all(_ open: OpenRotation?) -> [GraceNotice] {
-        guard let open, open.progress.isInGrace, let grace = open.plan.grace,
+extension ControllerState {
+    /// The nodes without an agent that the open rotation waits for, and for nothing else.
+    func graceNotices() throws(ControllerError) -> [GraceNotice] {
+        guard let open = openRotation, open.progress.isInGrace, let grace = open.plan.grace,
             let until = grace.until
         else { return [] }
-        return grace.waiting.map { GraceNotice(node: $0, until: until) }
+        return try grace.waiting.map { (name) throws(ControllerError) in
+            GraceNotice(node: name, until: until, isKeyKept: try keepsKey(of: name))
+        }
     }
 }

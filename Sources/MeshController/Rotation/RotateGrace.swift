@@ -40,7 +40,7 @@ extension RotateRun {
         try retire(members, plan, isBack: false)
         guard grace.waiting.isEmpty else {
             report.outcome = .grace
-            report.grace = grace.waiting.map { GraceNotice(node: $0, until: until) }
+            report.grace = try state.graceNotices()
             return false
         }
         return true

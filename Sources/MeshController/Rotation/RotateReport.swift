@@ -62,6 +62,8 @@ public struct RotateReport: Codable, Sendable {
     public var notes: [String] = []
     /// The step that it stopped at.
     public var stoppedAt: RotationStep?
+    /// Where it stopped: whether `--abort` is still to be had.
+    public var canGoBack = true
     /// What went wrong.
     public var error: String?
     /// What to do about it.

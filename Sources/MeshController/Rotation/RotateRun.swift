@@ -92,7 +92,7 @@ public struct RotateRun: Sendable {
             mesh: topology.mesh.name, run: open.plan.id, outcome: .stopped,
             wireguard: open.plan.wireguard, ssh: open.plan.ssh,
             preshared: open.plan.preshared != nil, scope: open.plan.scope,
-            without: open.plan.without)
+            without: open.plan.without.filter { topology.node($0)?.managed == true })
         takeAll(isBack: isBack, into: &report)
         report.seconds = Clocks.monotonic() - started
         return report
@@ -134,6 +134,9 @@ public struct RotateRun: Sendable {
             progress.finished(latest.rawValue, error.message, good: false)
             report.outcome = .stopped
             report.stoppedAt = latest
+            if let open = state.openRotation {
+                report.canGoBack = open.progress.isBack || open.progress.canGoBack(open.plan)
+            }
             report.error = error.message
             report.fix = error.hint
         }
@@ -192,6 +195,18 @@ public struct RotateRun: Sendable {
         }
         let result = isBack ? state.generations : plan.result(state.generations, at: now)
         report.outcome = isBack ? .takenBack : .rotated
+        if !isBack { report.notes += cutOff(by: plan) }
         try state.endRotation(result, outcome: report.outcome.rawValue, at: now)
+    }
+
+    /// Nodes without an agent that have lost a peer's key with no time to fetch the new one, in words.
+    private func cutOff(by plan: RotationPlan) -> [String] {
+        guard plan.wireguard != nil, plan.grace == nil else { return [] }
+        let names = topology.peerings().filter(plan.concerns).flatMap { [$0.a, $0.b] }
+        return Set(names).sorted().compactMap { topology.node($0) }
+            .filter { !$0.managed && $0.publicKey != nil }
+            .map {
+                "\($0.name) is cut off until it has its new configuration: meshproof peer show \($0.name) --conf"
+            }
     }
 }

@@ -6,6 +6,7 @@ extension RotateRun {
     /// Every node that takes part, reached anew; a change that was left half-way is taken back first.
     func gather(_ plan: RotationPlan) throws(ControllerError) -> [UpRun.Member] {
         let participants = plan.participants(in: topology)
+        try refuseJoined(participants)
         let nodes = topology.contactedNodes.filter { participants.contains($0.name) }
         let identity = state.identity
         let up = up
@@ -26,6 +27,19 @@ extension RotateRun {
         let members = nodes.compactMap { found.results[$0.name] }
         for member in members { try state.record(member.report.hello, of: member.contact.node) }
         return members
+    }
+
+    /// Every step waits for every node that takes part, and one that no command logs in to cannot be waited for.
+    private func refuseJoined(_ participants: Set<String>) throws(ControllerError) {
+        for node in topology.managedNodes where node.isReachedByMail {
+            guard participants.contains(node.name), try state.hasJoined(node) else { continue }
+            throw ControllerError(
+                .joined,
+                "no command logs in to \(node.name) (connect: join), so it cannot take part in a rotation",
+                hint:
+                    "meshproof rotate --force-retire \(node.name) goes on without it; it is cut off "
+                    + "then, until it joins again: meshproof peer invite \(node.name)")
+        }
     }
 
     /// Has nodes make new keys, also where they have some of that number from another time.

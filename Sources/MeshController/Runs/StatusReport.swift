@@ -113,6 +113,8 @@ public struct StatusReport: Codable, Sendable {
         public var step: RotationStep
         /// Whether it is on its way back.
         public var isBack: Bool
+        /// Whether `--abort` is still to be had.
+        public var canGoBack: Bool
         /// Nodes without an agent that it waits for; nothing else is to be done then.
         public var grace: [GraceNotice]
     }

@@ -49,10 +49,11 @@ public final class StatusRun: Sendable {
             }
         }
         report.rotateEvery = topology.mesh.rotation?.seconds
-        report.rotation = state.openRotation.map { open in
-            StatusReport.RotationStatus(
+        if let open = state.openRotation {
+            report.rotation = StatusReport.RotationStatus(
                 plan: open.plan, step: open.progress.latest, isBack: open.progress.isBack,
-                grace: GraceNotice.all(open))
+                canGoBack: open.progress.isBack || open.progress.canGoBack(open.plan),
+                grace: try state.graceNotices())
         }
         return report
     }
