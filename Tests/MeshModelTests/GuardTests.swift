@@ -10,6 +10,11 @@ struct GuardTests {
         ).resolve()
     }
 
+    /// What a guard admits besides questions for mail.
+    private func ofEdges(_ wanted: DesiredGuard?) -> [GuardFlow]? {
+        wanted?.admitted.filter { $0.port != 51820 }
+    }
+
     private func flows(_ texts: String...) throws -> [GuardFlow] {
         try texts.map { text in
             let parts = text.split(separator: " ").map(String.init)
@@ -26,19 +31,19 @@ struct GuardTests {
         #expect(Set(all.keys) == ["edge", "gpu", "db", "nat"])
         // edge .1, gpu .2, db .3, nat .4, phone .5
         #expect(
-            all["edge"]?.admitted
+            ofEdges(all["edge"])
                 == (try flows(
                     "10.77.0.5 10.77.0.1 8080", "fd77:6d70::5 fd77:6d70::1 8080")))
         #expect(
-            all["gpu"]?.admitted
+            ofEdges(all["gpu"])
                 == (try flows(
                     "10.77.0.1 10.77.0.2 11434", "10.77.0.4 10.77.0.2 11434",
                     "fd77:6d70::1 fd77:6d70::2 11434", "fd77:6d70::4 fd77:6d70::2 11434")))
         // The tunnel over the mesh ends at the tunnel server; the one over the underlay needs nothing here.
         #expect(
-            all["db"]?.admitted.filter { $0.to.family == .ipv4 }
+            ofEdges(all["db"])?.filter { $0.to.family == .ipv4 }
                 == (try flows("10.77.0.2 10.77.0.3 443", "10.77.0.2 10.77.0.3 51822")))
-        #expect(all["nat"]?.admitted == [])
+        #expect(ofEdges(all["nat"]) == [])
         #expect(
             all["edge"]?.reachable.map(\.description) == [
                 "10.77.0.2:11434", "[fd77:6d70::2]:11434",
@@ -89,23 +94,43 @@ struct GuardTests {
         #expect(all["db"]?.managementPort == nil)
     }
 
+    @Test("managed peers may ask a node for its mail, and nobody else may")
+    func mail() throws {
+        let topology = TopologySamples.stack()
+        let addresses = try OverlayAllocation.allocate(topology).addresses
+        let asked = try #require(try guards(topology)["edge"]).admitted.filter { $0.port == 51820 }
+        // The phone is a peer of edge, and has no agent.
+        #expect(Set(asked.map(\.from)) == Set(addresses["gpu"] ?? []))
+        #expect(Set(asked.map(\.to)) == Set(addresses["edge"] ?? []))
+        #expect(asked.count == 2)
+        let hub = try guards(TopologySamples.stack(peering: .hub("db")))
+        let spoke = try #require(hub["edge"]).admitted.filter { $0.port == 51820 }
+        #expect(Set(spoke.map(\.from)) == Set(addresses["db"] ?? []))
+        #expect(
+            hub["db"]?.admitted.allSatisfy {
+                $0.port != 51820 || addresses["db"]?.contains($0.to) == true
+            } == true)
+    }
+
     @Test("a hub lets pass what edges between its spokes declare, and the spokes let in the same")
     func hub() throws {
         let all = try guards(TopologySamples.stack(peering: .hub("db")))
-        let passing = all["db"]?.admitted.filter { $0.to.description == "10.77.0.2" }
+        let passing = ofEdges(all["db"])?.filter { $0.to.description == "10.77.0.2" }
         #expect(
             passing
                 == (try flows("10.77.0.1 10.77.0.2 11434", "10.77.0.4 10.77.0.2 11434")))
-        #expect(
-            try guards(TopologySamples.stack())["gpu"]?.admitted == all["gpu"]?.admitted)
+        #expect(ofEdges(try guards(TopologySamples.stack())["gpu"]) == ofEdges(all["gpu"]))
     }
 
-    @Test("a mesh without edges lets nothing in, however its nodes peer", arguments: [0, 1])
+    @Test(
+        "a mesh without edges lets nothing in but questions for mail, however its nodes peer",
+        arguments: [0, 1])
     func noEdges(peering: Int) throws {
         var topology = TopologySamples.stack(peering: peering == 0 ? .full : .hub("db"))
         topology.paths = []
         for wanted in try guards(topology).values {
-            #expect(wanted.admitted.isEmpty && wanted.reachable.isEmpty)
+            #expect(wanted.admitted.allSatisfy { $0.port == topology.mesh.port })
+            #expect(wanted.reachable.isEmpty)
         }
     }
 
@@ -140,6 +165,12 @@ struct GuardTests {
                     #expect(flow.from.family == flow.to.family)
                     let (from, to) = (owners[flow.from], owners[flow.to])
                     #expect(from != to && (to == name || name == hub))
+                    let peers = topology.peerings()
+                    if flow.port == topology.mesh.port, let from, let to {
+                        #expect(to == name && peers.contains(Peering(from, to)))
+                        #expect(index.node(from)?.managed == true)
+                        continue
+                    }
                     #expect(
                         topology.edges.contains {
                             index.owner(of: $0.from) == from && index.owner(of: $0.to) == to
@@ -166,7 +197,7 @@ struct GuardTests {
         let steps = Differ.plan(document, observed: .bare, now: 0)
         let first = try #require(steps.first)
         #expect(
-            first.summary == "set the guard: 1 port open to the mesh, ports 5432, 11434 shielded")
+            first.summary == "set the guard: 2 ports open to the mesh, ports 5432, 11434 shielded")
         #expect(first.reason == "there is none")
         var model = ModelNode(.bare)
         model.apply(steps)

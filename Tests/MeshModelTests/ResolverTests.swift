@@ -35,6 +35,14 @@ struct ResolverTests {
         edge.tunnels = []
         edge.guard = nil
         edge.names = nil
+        let mailboxes = DesiredMail(
+            port: 51820,
+            peers: [
+                DesiredMail.Peer(
+                    node: "gpu",
+                    addresses: TopologySamples.prefixes("10.77.0.2/32", "fd77:6d70::2/128").map(
+                        \.address))
+            ])
         #expect(
             edge
                 == NodeDocument(
@@ -62,7 +70,7 @@ struct ResolverTests {
                                     allowedIPs: TopologySamples.prefixes(
                                         "10.77.0.5/32", "fd77:6d70::5/128"), keepalive: nil),
                             ])
-                    ]))
+                    ], mail: mailboxes))
         #expect(documents["db"]?.revision == 1)
     }
 

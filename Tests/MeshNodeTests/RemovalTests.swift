@@ -20,7 +20,7 @@ struct RemovalTests {
         let report = try report(world)
         #expect(report.left.isEmpty)
         #expect(report.removed.contains("interface mp0-lab, with its peers and routes"))
-        #expect(report.removed.filter { $0.hasSuffix("overwritten first") }.count == 3)
+        #expect(report.removed.filter { $0.hasSuffix("overwritten first") }.count == 5)
         #expect(
             world.kernel.model.node.interfaces.isEmpty && world.kernel.model.node.routes.isEmpty)
         #expect(!Files.exists(world.folders.state))

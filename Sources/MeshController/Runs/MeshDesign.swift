@@ -59,7 +59,7 @@ struct MeshDesign: Sendable {
                 }
             }
             document.dropUnkeyedTunnels(expected: expected)
-            document.dropStrayMail()
+            document.dropStrayMail(keyless: nameless)
             documents[document.node] = document
         }
         self.documents = documents
@@ -91,9 +91,13 @@ extension NodeDocument {
 
     /// Leaves out mail from and for nodes that are no peers: their packets would not come through, and nobody who is cut
     /// off is to find mail.
-    mutating func dropStrayMail() {
+    ///
+    /// - Parameter keyless: the addresses of nodes that have no key yet: nobody comes from there.
+    mutating func dropStrayMail(keyless: Set<IPAddress>) {
+        guard let port = mail?.port else { return }
         let names = Set(interfaces.flatMap(\.peers).map(\.node))
         mail?.peers.removeAll { !names.contains($0.node) }
+        self.guard?.admitted.removeAll { $0.port == port && keyless.contains($0.from) }
         if mail?.peers.isEmpty == true { mail = nil }
     }
 

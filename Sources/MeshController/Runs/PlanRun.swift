@@ -208,7 +208,7 @@ public struct PlanRun: Sendable {
                 .flatMap(\.allowedIPs).map(\.address))
         sendable.names?.entries.removeAll { keyless.contains($0.address) }
         sendable.dropUnkeyedTunnels(expected: [])
-        sendable.dropStrayMail()
+        sendable.dropStrayMail(keyless: keyless)
         return PlanReport.NodePlan(
             node: node.name, steps: steps,
             documentOnly: steps.isEmpty && !sendable.wantsTheSame(as: report.document))

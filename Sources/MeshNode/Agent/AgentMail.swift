@@ -199,6 +199,7 @@ extension AgentCore {
         mailRefusals = [:]
         // While a change waits, it may yet be taken back, and mail with it.
         guard store.unconfirmed == nil, store.damage == nil else { return }
+        stagedAt = -.infinity
         do throws(NodeError) {
             for name in try mailbox.drop(besides: Set(mailTarget?.peers.map(\.node) ?? [])) {
                 log.notice("mail: dropped what was for \(name), which is no peer any more")

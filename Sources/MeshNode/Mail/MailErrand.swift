@@ -11,6 +11,14 @@ package struct MailErrand: Sendable, Equatable {
     package var call: MailCall
     /// The revision that an answer is to confirm; nil where mail is asked for.
     package var confirming: UInt64?
+
+    /// Gathers the parts.
+    package init(node: String, places: [SocketEndpoint], call: MailCall, confirming: UInt64?) {
+        self.node = node
+        self.places = places
+        self.call = call
+        self.confirming = confirming
+    }
 }
 
 /// What came of an errand.

@@ -17,6 +17,12 @@ package final class Mailbox {
         package var revision: UInt64
         /// As it was sealed.
         package var sealed: [UInt8]
+
+        /// Pairs the two.
+        package init(revision: UInt64, sealed: [UInt8]) {
+            self.revision = revision
+            self.sealed = sealed
+        }
     }
 
     private struct Entry: Codable {

@@ -1,0 +1,269 @@
+import LinuxSystem
+import MeshModel
+import MeshNode
+import NodeProtocol
+import Secrets
+import Testing
+
+@Suite("A document that comes as mail is taken like any other, and proves itself")
+struct MailTakenTests {
+    private let world: TestWorld
+
+    init() throws {
+        world = try TestWorld()
+        try world.install(try document(1))
+    }
+
+    /// A document whose peer keeps mail.
+    private func document(
+        _ revision: UInt64, address: String = "10.77.0.1/32",
+        _ change: (inout NodeDocument) -> Void = { _ in }
+    ) throws -> NodeDocument {
+        let peer = DesiredMail.Peer(node: "edge", addresses: [try #require(IPAddress("10.77.0.2"))])
+        return try world.document(revision, address: address) {
+            $0.mail = DesiredMail(port: 51820, peers: [peer])
+            change(&$0)
+        }
+    }
+
+    private func seal(
+        _ document: NodeDocument, by signer: SigningKey? = nil, to key: PublicKey? = nil,
+        keys: [SecretBytes]? = nil, _ change: (inout MailContent) -> Void = { _ in }
+    ) throws -> [UInt8] {
+        let brought = keys ?? [world.presharedKey]
+        var content = MailContent(
+            meshID: world.identity.meshID, node: "gpu",
+            document: try world.sign(document, by: signer),
+            presharedKeys: brought.map { PresharedKeys.identify($0) }, succession: [])
+        change(&content)
+        var bytes = try content.head()
+        for key in brought { key.withBytes { bytes += $0 } }
+        let own = try #require(try world.keys.mailPublicKeys()[0])
+        return try MailSeal.seal(try SecretBytes(wiping: &bytes), to: key ?? own)
+    }
+
+    private func errands() -> [MailErrand] { world.core.mailToAsk(at: world.now, chance: 0) }
+
+    /// The agent asks, and a peer answers with this.
+    @discardableResult
+    private func deliver(_ outcome: MailReply.Outcome) throws -> MailErrand {
+        world.core.kernelChanged(at: world.now)
+        world.pass(11)
+        let errand = try #require(errands().first)
+        world.core.mailReplied(MailReply(errand: errand, outcome: outcome), at: world.now)
+        return errand
+    }
+
+    @Test("it is applied with its preshared key, and confirmed once a peer answers anew")
+    func takes() throws {
+        let fresh = try PresharedKeys.generate()
+        let id = PresharedKeys.identify(fresh)
+        let sealed = try seal(
+            try document(2, address: "10.77.0.7/32") {
+                $0.interfaces[0].peers[0].presharedKey = id
+            },
+            keys: [fresh])
+        let errand = try deliver(.mail(sealed))
+        #expect(
+            errand.node == "edge"
+                && errand.places == [SocketEndpoint("10.77.0.2:51820")].compactMap(\.self))
+        #expect(errand.call == MailCall(highest: 1, inForce: 1, isSettling: false))
+        #expect(try world.hello().unconfirmed == 2)
+        #expect(world.addresses == ["10.77.0.7/32"])
+        #expect(world.keys.presharedKeyIDs().contains(id))
+
+        let confirming = try #require(errands().first)
+        #expect(confirming.confirming == 2 && confirming.call.isSettling)
+        #expect(errands().isEmpty, "not at once again")
+        // An answer to a question of before says nothing of now.
+        world.core.mailReplied(MailReply(errand: errand, outcome: .nothing), at: world.now)
+        #expect(try world.hello().unconfirmed == 2)
+        world.core.mailReplied(MailReply(errand: confirming, outcome: .nothing), at: world.now)
+        let hello = try world.hello()
+        #expect(hello.revision == 2 && hello.unconfirmed == nil)
+        #expect(!world.keys.presharedKeyIDs().contains(world.pskID), "the old one is wiped")
+        world.pass(61)
+        #expect(world.addresses == ["10.77.0.7/32"])
+    }
+
+    @Test("where no peer answers any more, it is taken back when its time is over")
+    func goesBack() throws {
+        try deliver(.mail(try seal(try document(2, address: "10.77.0.7/32"))))
+        for _ in 0..<40 {
+            for errand in errands() {
+                world.core.mailReplied(
+                    MailReply(errand: errand, outcome: .silent("no route")), at: world.now)
+            }
+            world.pass(2)
+        }
+        let hello = try world.hello()
+        #expect(hello.revision == 1 && hello.rolledBack?.revision == 2)
+        #expect(world.addresses == ["10.77.0.1/32"])
+        // The same again is not taken: the controller has to leave another.
+        try deliver(.mail(try seal(try document(2))))
+        #expect(try world.hello().unconfirmed == nil)
+        try deliver(.mail(try seal(try document(3))))
+        #expect(try world.hello().unconfirmed == 3)
+    }
+
+    @Test(
+        "an agent that is killed meanwhile goes on asking; a machine that is started anew goes back"
+    )
+    func restarts() throws {
+        try deliver(.mail(try seal(try document(2, address: "10.77.0.7/32"))))
+        try world.restart()
+        let errand = try #require(errands().first)
+        #expect(errand.confirming == 2)
+        world.core.mailReplied(MailReply(errand: errand, outcome: .nothing), at: world.now)
+        #expect(try world.hello().revision == 2)
+        try deliver(.mail(try seal(try document(3, address: "10.77.0.8/32"))))
+        try world.restart(afterReboot: true)
+        #expect(try world.hello().revision == 2 && world.addresses == ["10.77.0.7/32"])
+    }
+
+    @Test("a document without anybody who keeps mail is confirmed at once")
+    func alone() throws {
+        try deliver(.mail(try seal(try world.document(2))))
+        #expect(try world.hello().revision == 2)
+        #expect(errands().isEmpty)
+    }
+
+    @Test("nothing is taken while a change of the controller is under way")
+    func busy() throws {
+        try world.stage(try document(2))
+        try deliver(.mail(try seal(try document(3))))
+        #expect(try world.hello().unconfirmed == nil)
+        world.ask(.commit(revision: 2, window: 60))
+        #expect(errands().isEmpty)
+        world.ask(.confirm(revision: 2), from: 2)
+        // Where a controller staged something and went away, mail has its way after a while.
+        try world.stage(try document(4))
+        try deliver(.mail(try seal(try document(3))))
+        #expect(try world.hello().unconfirmed == nil)
+        world.pass(121)
+        try deliver(.mail(try seal(try document(3))))
+        #expect(try world.hello().unconfirmed == 3)
+    }
+
+    @Test("forged, old, foreign and misdirected mail is refused, and changes nothing")
+    func refused() throws {
+        let stranger = try SigningKey()
+        let strangersKey = try WireGuardKeys.publicKey(of: try WireGuardKeys.generate())
+        let good = try document(2)
+        let other = try PresharedKeys.generate()
+        var mails: [(String, [UInt8])] = [
+            ("signed by somebody else", try seal(good, by: stranger)),
+            ("sealed for somebody else", try seal(good, to: strangersKey)),
+            ("old", try seal(try document(1))),
+            ("of another mesh", try seal(good) { $0.meshID = String(repeating: "0", count: 32) }),
+            ("for another node", try seal(good) { $0.node = "db" }),
+            ("a document of another node", try seal(try document(2) { $0.node = "db" })),
+            (
+                "a document of another mesh",
+                try seal(try document(2) { $0.meshID = String(repeating: "0", count: 32) })
+            ),
+            ("with a key that nobody names", try seal(good, keys: [world.presharedKey, other])),
+            (
+                "with another key by that name",
+                try seal(good, keys: [other]) { $0.presharedKeys = [world.pskID] }
+            ),
+            (
+                "with a peer's mailbox at a stranger's address",
+                try seal(
+                    try document(2) {
+                        $0.mail?.peers[0].addresses = [IPAddress(ipv4: 0xc000_0201)]
+                    })
+            ),
+            ("garbage", [UInt8](repeating: 9, count: 500)), ("nothing", []),
+        ]
+        var cut = try seal(good)
+        cut.removeLast()
+        mails.append(("cut off", cut))
+        for (what, mail) in mails {
+            try deliver(.mail(mail))
+            let hello = try world.hello()
+            #expect(hello.unconfirmed == nil && hello.highestRevision == 1, "\(what)")
+        }
+        #expect(world.keys.presharedKeyIDs() == [world.pskID])
+        try deliver(.mail(try seal(good)))
+        #expect(try world.hello().unconfirmed == 2, "and a good one is still taken")
+    }
+
+    @Test("a node that was away while the controller changed its key follows the chain in the mail")
+    func succession() throws {
+        let next = try SigningKey()
+        let link = KeySuccession.make(
+            meshID: world.identity.meshID, sequence: 1, lastReceipt: 0, from: world.controller,
+            to: next)
+        try deliver(.mail(try seal(try document(2), by: next)))
+        #expect(try world.hello().unconfirmed == nil)
+        try deliver(.mail(try seal(try document(2), by: next) { $0.succession = [link] }))
+        #expect(try world.hello().unconfirmed == 2)
+    }
+
+    @Test("while what it has taken so far cannot be read, nothing is known to be newer")
+    func damaged() throws {
+        try Files.replace(world.folders.document("record"), with: Array("{".utf8))
+        try world.restart()
+        #expect(errands().isEmpty)
+    }
+
+    @Test("mail keys come and go with the set of WireGuard keys, and are told")
+    func mailKeys() throws {
+        #expect(try world.hello().mailKeys?.keys.sorted() == [0])
+        #expect(Files.mode(world.folders.mailKey(generation: 0)) == 0o600)
+        world.ask(.prepareKey(generation: 1))
+        let keys = try #require(try world.hello().mailKeys)
+        #expect(keys.keys.sorted() == [0, 1] && keys[0] != keys[1])
+        #expect(try world.hello().keys[1] != keys[1])
+        world.ask(.forgetKeys(wireguard: [1], ssh: []))
+        #expect(try world.hello().mailKeys == [0: keys[0]].compactMapValues(\.self))
+        #expect(!Files.exists(world.folders.mailKey(generation: 1)))
+        // A set from before there was mail gets its key at the next start.
+        try Files.remove(world.folders.mailKey(generation: 0))
+        try world.restart()
+        #expect(try world.hello().mailKeys?.keys.sorted() == [0])
+    }
+
+    @Test("it keeps mail for its managed peers alone, and drops it with the peer")
+    func keeps() throws {
+        let mail = Base64.encode([UInt8](repeating: 5, count: 80))
+        #expect(
+            world.ask(.keepMail(node: "db", revision: 1, sealed: mail)).refusal == .invalidDocument)
+        #expect(world.ask(.keepMail(node: "edge", revision: 1, sealed: "?")).refusal == .malformed)
+        #expect(world.ask(.keepMail(node: "edge", revision: 4, sealed: mail)) == .done)
+        #expect(try world.report().mail?.map(\.revision) == [4])
+        let table = world.core.mailTable
+        #expect(table.places == [SocketEndpoint("10.77.0.1:51820")].compactMap(\.self))
+        #expect(table.peers.values.sorted() == ["edge"])
+        #expect(table.waiting["edge"]?.revision == 4)
+        world.core.heardCalls(
+            ["edge": MailCall(highest: 4, inForce: 4, isSettling: false)], trouble: nil,
+            at: world.now)
+        #expect(try world.report().mail?.first?.takenAt == world.now.wall)
+        #expect(world.core.mailTable.waiting.isEmpty)
+
+        #expect(world.ask(.keepMail(node: "edge", revision: 5, sealed: mail)) == .done)
+        let alone = try document(2) {
+            $0.interfaces[0].peers = []
+            $0.mail = nil
+        }
+        world.ask(.stage(document: try world.sign(alone), presharedKeys: []))
+        world.ask(.commit(revision: 2, window: 60))
+        #expect(try world.report().mail?.count == 1, "it may yet be taken back")
+        #expect(world.ask(.confirm(revision: 2), from: 2) == .done)
+        #expect(try world.report().mail == [])
+        #expect(world.core.mailTable == MailTable())
+    }
+
+    @Test("mail is not dropped for a change that is taken back")
+    func keepsThroughRollback() throws {
+        let mail = Base64.encode([UInt8](repeating: 5, count: 80))
+        world.ask(.keepMail(node: "edge", revision: 4, sealed: mail))
+        try world.stage(try document(2) { $0.mail = nil })
+        world.ask(.commit(revision: 2, window: 30))
+        #expect(world.core.mailTable.peers.isEmpty)
+        world.pass(31)
+        #expect(world.core.mailTable.waiting["edge"]?.revision == 4)
+    }
+}
