@@ -51,6 +51,44 @@ struct StateTests {
         #expect(first.meshID.count == 32)
     }
 
+    @Test("the address of a removed node is its name's for thirty days, and then anybody's")
+    func tombstones() throws {
+        let mesh = try TestMesh(["db", "edge", "gpu"])
+        let day = 86_400.0
+        let before = try mesh.state().allocateAddresses(for: mesh.topology, now: 0)
+        mesh.topology.nodes.removeAll { $0.name == "edge" }
+        _ = try mesh.state().allocateAddresses(for: mesh.topology, now: 10 * day)
+        _ = try mesh.state().allocateAddresses(for: mesh.topology, now: 20 * day)
+        // Before that, nobody else gets it, and the name gets it back, from when on it counts anew.
+        mesh.topology.nodes.append(TestMesh.node("new"))
+        let early = try mesh.state().allocateAddresses(for: mesh.topology, now: 40 * day - 1)
+        #expect(early["new"] != before["edge"])
+        mesh.topology.nodes.append(TestMesh.node("edge"))
+        let back = try mesh.state().allocateAddresses(for: mesh.topology, now: 40 * day - 1)
+        #expect(back["edge"] == before["edge"])
+        mesh.topology.nodes.removeLast()
+        _ = try mesh.state().allocateAddresses(for: mesh.topology, now: 41 * day)
+        mesh.topology.nodes.append(TestMesh.node("newer"))
+        #expect(
+            try mesh.state().previewAddresses(for: mesh.topology, now: 70 * day)["newer"]
+                != before["edge"])
+        // A clock that was set back lets nothing go.
+        #expect(
+            try mesh.state().previewAddresses(for: mesh.topology, now: 0)["newer"] != before["edge"]
+        )
+        // Looking on changes nothing; giving it away does.
+        let due = try mesh.state(writing: false).previewAddresses(for: mesh.topology, now: 71 * day)
+        #expect(due["newer"] == before["edge"])
+        #expect(
+            try mesh.state().previewAddresses(for: mesh.topology, now: 70 * day)["newer"]
+                != before["edge"])
+        #expect(try mesh.state().allocateAddresses(for: mesh.topology, now: 71 * day) == due)
+        mesh.topology.nodes.append(TestMesh.node("edge"))
+        let last = try mesh.state().allocateAddresses(for: mesh.topology, now: 72 * day)
+        #expect(last["edge"] != before["edge"] && last["newer"] == before["edge"])
+        #expect(Set(last.values.joined()).count == last.count, "nobody shares one")
+    }
+
     @Test("addresses stay, whatever comes and goes")
     func keepsAddresses() throws {
         let mesh = try TestMesh(["db", "edge", "gpu"])

@@ -14,6 +14,18 @@ struct AllocationTests {
 
     private let dual = TopologySamples.prefixes("10.77.0.0/24", "fd77:6d70::/64")
 
+    @Test(
+        "a removed node's address lapses after the reservation, to the second, and not by a clock set back"
+    )
+    func lapses() {
+        let removed = ["a": 0.0, "b": 1.0, "c": 5_000_000_000]
+        let end = OverlayAllocation.reservation
+        #expect(end == 2_592_000)
+        #expect(OverlayAllocation.lapsed(removed, now: end - 1).isEmpty)
+        #expect(OverlayAllocation.lapsed(removed, now: end) == ["a"])
+        #expect(OverlayAllocation.lapsed(removed, now: end + 1) == ["a", "b"])
+    }
+
     @Test("nodes take the first free addresses in the file's order, both families in step")
     func first() throws {
         let result = try OverlayAllocation.allocate(

@@ -1,16 +1,18 @@
-import LinuxSystem
+public import LinuxSystem
 public import MeshModel
 import StateStore
 
 extension ControllerState {
-    /// Every node's overlay addresses, new ones allocated and kept.
+    /// Every node's overlay addresses, new ones allocated and kept; those of nodes that are gone for long enough are
+    /// given back.
     public func allocateAddresses(
-        for topology: Topology
+        for topology: Topology, now: Double = Clocks.wall()
     ) throws(ControllerError) -> [String: [IPAddress]] {
         let registry = AddressRegistry(try storeForWriting())
-        let known = try knownAddresses()
+        let (known, lapsed) = try knownAddresses(for: topology, now: now)
         let allocation = try allocate(topology, existing: known)
         try Self.translate {
+            for node in lapsed.sorted() { try registry.release(node) }
             // An address is given up only where its network has left the topology.
             for (node, wanted) in allocation.addresses {
                 if known[node, default: []].contains(where: { !wanted.contains($0) }) {
@@ -18,25 +20,29 @@ extension ControllerState {
                 }
             }
             try registry.keep(allocation.addresses)
-            for node in allocation.tombstones.keys {
-                try registry.retire(node, at: Clocks.wall())
-            }
+            for node in allocation.tombstones.keys { try registry.retire(node, at: now) }
         }
         return allocation.addresses
     }
 
-    /// The addresses that ``allocateAddresses(for:)`` would give. Changes nothing.
+    /// The addresses that ``allocateAddresses(for:now:)`` would give. Changes nothing.
     public func previewAddresses(
-        for topology: Topology
+        for topology: Topology, now: Double = Clocks.wall()
     ) throws(ControllerError) -> [String: [IPAddress]] {
-        try allocate(topology, existing: try knownAddresses()).addresses
+        try allocate(topology, existing: try knownAddresses(for: topology, now: now).known)
+            .addresses
     }
 
-    private func knownAddresses() throws(ControllerError) -> [String: [IPAddress]] {
-        guard let store else { return [:] }
-        return try Self.translate {
-            try AddressRegistry(store).all().mapValues(\.addresses)
-        }
+    /// What is kept, without what lapses now.
+    private func knownAddresses(
+        for topology: Topology, now: Double
+    ) throws(ControllerError) -> (known: [String: [IPAddress]], lapsed: Set<String>) {
+        guard let store else { return ([:], []) }
+        let all = try Self.translate { try AddressRegistry(store).all() }
+        let present = Set(topology.nodes.map(\.name))
+        let removed = all.filter { !present.contains($0.key) }.compactMapValues(\.retiredAt)
+        let lapsed = OverlayAllocation.lapsed(removed, now: now)
+        return (all.filter { !lapsed.contains($0.key) }.mapValues(\.addresses), lapsed)
     }
 
     private func allocate(

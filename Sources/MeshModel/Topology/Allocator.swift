@@ -84,7 +84,9 @@ struct Allocator {
                     throw AllocationError(
                         code: .networkFull, node: nodes[position].name,
                         subject: networks[slot].description,
-                        hint: "widen mesh.network, or forget removed nodes")
+                        hint:
+                            "widen mesh.network; the address of a removed node is free 30 days later"
+                    )
                 }
                 take(address, position, slot)
             }

@@ -1,7 +1,8 @@
 /// Which overlay addresses each node has.
 ///
 /// A node keeps its addresses for as long as its name is known: allocation adds, it never moves. The name of a
-/// removed node stays as a tombstone, so that nobody inherits its address while others may still trust it.
+/// removed node stays as a tombstone for ``reservation``, so that nobody inherits its address while others may still
+/// trust it.
 public struct OverlayAllocation: Sendable, Equatable {
     /// The addresses of every node of the topology, IPv4 first, one a network.
     public let addresses: [String: [IPAddress]]
@@ -9,6 +10,21 @@ public struct OverlayAllocation: Sendable, Equatable {
     public let tombstones: [String: [IPAddress]]
     /// Nodes whose addresses are new or differ from before, in the topology's order.
     public let changed: [String]
+
+    /// How long the address of a removed node is kept from all but its own name. *Units:* seconds.
+    ///
+    /// A node that is away goes on sending to the removed node's key what is for that address, and lets in what comes from
+    /// there. It is told as soon as it is back; thirty days are longer than machines of a mesh are away for holidays,
+    /// repairs and moves, and short enough for a small network not to fill up with names that are gone.
+    public static let reservation: Double = 30 * 86_400
+
+    /// The names among removed ones whose addresses others may have now.
+    ///
+    /// - Parameter removed: since when each is gone. *Units:* seconds since 1970. A time that is still to come, by a clock
+    ///   that was set back, lets nothing go.
+    public static func lapsed(_ removed: [String: Double], now: Double) -> Set<String> {
+        Set(removed.filter { now - $0.value >= reservation }.keys)
+    }
 
     /// What to remember: nodes and tombstones together, to be handed in as `existing` next time.
     public var remembered: [String: [IPAddress]] {
