@@ -119,6 +119,17 @@ struct RotateGraceTests {
         #expect(try peers("db").keys.sorted() == ["mp1-lab"])
     }
 
+    @Test("what is left of anybody else's keys is told at once")
+    func tellsWhatIsLeft() throws {
+        let gpu = try mesh.machine("gpu")
+        gpu.state.withLock { $0.leftovers = ["file /var/lib/meshproof/lab/keys/ssh-host-0.key"] }
+        let report = try mesh.rotate()
+        #expect(report.outcome == .stopped && report.stoppedAt == .grace)
+        #expect(report.nodes.first { $0.node == "gpu" }?.left.count == 1)
+        gpu.state.withLock { $0.leftovers = [] }
+        #expect(try mesh.rotate(.resume).outcome == .grace)
+    }
+
     @Test("cut short at its beginning it goes on")
     func cutShort() throws {
         let gpu = try mesh.machine("gpu")

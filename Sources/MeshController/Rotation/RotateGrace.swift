@@ -38,6 +38,8 @@ extension RotateRun {
             try state.change(plan)
         }
         try retire(members, plan, isBack: false)
+        // Nobody else's keys are left by now, and that need not wait until it is over.
+        try sweep(try gather(plan), plan, isBack: false, into: &report)
         guard grace.waiting.isEmpty else {
             report.outcome = .grace
             report.grace = try state.graceNotices()
