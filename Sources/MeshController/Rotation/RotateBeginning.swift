@@ -128,7 +128,9 @@ struct RotateBeginning {
             guard let node = topology.node(name) else {
                 let near = NearestName.find(name, among: topology.nodes.map(\.name))
                 throw ControllerError(
-                    .usage, "no node is called \(name)", hint: near.map { "did you mean \($0)?" })
+                    .usage, "no node is called \(name)",
+                    hint: name.contains(",")
+                        ? "give --node once for each" : near.map { "did you mean \($0)?" })
             }
             guard node.managed else {
                 throw ControllerError(
