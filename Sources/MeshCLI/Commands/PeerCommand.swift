@@ -21,7 +21,8 @@ extension CommandTable {
                           cleaned. Refuses while edges or services hang on it, unless
                           --cascade.
 
-            Exit 1: a node concerned has not taken the change yet, and is named.
+            A node that is away finds its change with its peers and takes it by itself; status
+            says when. Exit 1: a node concerned has not taken the change yet, and is named.
             """,
         examples: [
             "meshproof peer add phone --unmanaged --to webui --qr",
@@ -30,7 +31,9 @@ extension CommandTable {
             "meshproof peer show phone --qr", "meshproof peer rm phone --cascade",
         ],
         options: Option.fleet + Option.profile + [
-            Option("connect", value: "URL", help: "a managed node: local, or ssh://user@host:port"),
+            Option(
+                "connect", value: "URL",
+                help: "a managed node: ssh://user@host:port, local, or join: it joins by itself"),
             Option("unmanaged", help: "a node without an agent"),
             Option("endpoint", value: "HOST", help: "where its peers reach it: host or host:port"),
             Option("address", value: "IP", help: "an overlay address of your choice; repeatable"),

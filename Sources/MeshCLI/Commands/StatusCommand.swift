@@ -11,7 +11,8 @@ extension CommandTable {
             Asks every node's kernel: interfaces, backends, handshakes, traffic, endpoints,
             tunnels, the guard and what it dropped, and whether anything differs from what was agreed (drift; the node mends
             it within 30 s by itself). Exit 0: all as it should be; 2: drift, or a peering is
-            missing, or a tunnel does not stand; 1: a node could not be asked.
+            missing, or a tunnel does not stand; 1: a node could not be asked. Of such a node its
+            peers say whether its change still waits with them, or when it was fetched.
             """,
         examples: [
             "meshproof status", "meshproof status --watch", "meshproof --lab status --json",

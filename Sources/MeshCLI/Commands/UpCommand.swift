@@ -11,6 +11,8 @@ extension CommandTable {
             applied, and each node takes it back by itself unless this program can confirm it
             over a new connection: a bad topology cannot lock you out. What is right already
             is left alone; a node that fails is named, and up can simply be run again.
+            The change of a node that is away waits with its peers, sealed: it takes it by
+            itself once it is back.
             """,
         examples: ["meshproof up", "meshproof --lab up", "meshproof up --parallel 8 --window 120"],
         options: Option.fleet + [

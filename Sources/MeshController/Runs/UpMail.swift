@@ -57,6 +57,8 @@ extension UpRun {
         /// Whether one of them says that the node has taken it; when.
         let taken: (at: Double, by: String)?
         let revision: UInt64
+        /// The highest revision of the node that any of its mailboxes knows of.
+        let seen: UInt64
         var bytes: [UInt8]?
         var problem: ControllerError?
         var name: String { node.name }
@@ -107,10 +109,14 @@ extension UpRun {
         let isSame = try handed?.digest == ControllerState.digest(of: document)
         let peers = Set(document.mail?.peers.map(\.node) ?? [])
         let boxes = members.filter { peers.contains($0.name) }
+        let seen =
+            boxes.compactMap { box in
+                box.report.mail?.first { $0.node == node.name }?.revision
+            }.max() ?? 0
         guard isSame, let handed else {
             return Parcel(
                 node: node, document: document, mailboxes: boxes.map(\.name), waiting: [],
-                taken: nil, revision: 0)
+                taken: nil, revision: 0, seen: seen)
         }
         var waiting: [String] = []
         var taken: (at: Double, by: String)?
@@ -129,7 +135,7 @@ extension UpRun {
         if handed.mailedAt == nil { taken = (0, "") }
         return Parcel(
             node: node, document: document, mailboxes: boxes.map(\.name), waiting: waiting,
-            taken: taken, revision: handed.revision)
+            taken: taken, revision: handed.revision, seen: seen)
     }
 
     /// Signs and seals what is not in all of its mailboxes yet, by the next revision.
@@ -142,8 +148,10 @@ extension UpRun {
             return parcel.taken == nil && !parcel.mailboxes.isEmpty
                 && Set(parcel.waiting) != Set(parcel.mailboxes)
         }
+        // Above what mailboxes have seen as well: this state may come out of an older backup.
         let revisions = try state.nextRevisions(
-            above: Dictionary(uniqueKeysWithValues: open.map { (parcels[$0].name, 0) }))
+            above: Dictionary(
+                uniqueKeysWithValues: open.map { (parcels[$0].name, parcels[$0].seen) }))
         for index in open {
             parcels[index].document.revision = revisions[parcels[index].name] ?? 0
             do throws(ControllerError) {
