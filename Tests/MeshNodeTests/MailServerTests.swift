@@ -18,7 +18,7 @@ struct MailServerTests {
         place = try #require(SocketEndpoint("127.0.0.9:\(port)"))
         server.follow(
             MailTable(
-                places: [place],
+                places: [MailPlace(place, interface: nil)],
                 peers: [
                     try #require(IPAddress("127.0.0.1")): "gpu",
                     try #require(IPAddress("127.0.0.2")): "edge",
@@ -60,7 +60,7 @@ struct MailServerTests {
         Clocks.sleep(0.25)
         return MailFetcher.ask(
             MailErrand(
-                node: "server", places: [place],
+                node: "server", places: [place], interface: nil,
                 call: MailCall(highest: highest, inForce: highest, isSettling: false),
                 confirming: nil))
     }
@@ -134,7 +134,7 @@ struct MailServerTests {
     func deaf() throws {
         server.follow(
             MailTable(
-                places: [place],
+                places: [MailPlace(place, interface: nil)],
                 peers: [
                     try #require(IPAddress("127.0.0.1")): "gpu",
                     try #require(IPAddress("127.0.0.2")): "edge",
@@ -163,10 +163,38 @@ struct MailServerTests {
     func freebind() throws {
         let future = try #require(SocketEndpoint("192.0.2.77:\(place.port)"))
         let six = try #require(SocketEndpoint("[2001:db8::77]:\(place.port)"))
-        server.follow(MailTable(places: [future, six], peers: [:], waiting: [:]))
+        server.follow(
+            MailTable(
+                places: [future, six].map { MailPlace($0, interface: "lo") }, peers: [:],
+                waiting: [:]))
         Clocks.sleep(0.3)
         #expect(server.collect().trouble == nil)
         #expect(throws: SystemError.self) { _ = try connect("127.0.0.1") }
+        server.stop()
+    }
+
+    @Test(
+        "what is bound to one interface answers nobody who comes by another, and asks nobody there")
+    func bound() throws {
+        // Loopback leads to 127.0.0.9 only by `lo`: an interface of another name has no part in it.
+        let other = try #require(
+            try Files.list("/sys/class/net").first { $0 != "lo" && if_nametoindex($0) != 0 })
+        let peers = [try #require(IPAddress("127.0.0.1")): "gpu"]
+        func ask(by interface: String) -> MailReply.Outcome {
+            Clocks.sleep(0.3)
+            return MailFetcher.ask(
+                MailErrand(
+                    node: "server", places: [place], interface: interface,
+                    call: MailCall(highest: 0, inForce: 0, isSettling: false), confirming: nil))
+        }
+        server.follow(MailTable(places: [MailPlace(place, interface: "lo")], peers: peers))
+        #expect(ask(by: "lo") == .nothing)
+        if case .silent = ask(by: other) {} else { Issue.record("asked by \(other)") }
+        server.follow(MailTable(places: [MailPlace(place, interface: other)], peers: peers))
+        if case .silent = ask(by: "lo") {} else { Issue.record("answered by \(other)") }
+        server.follow(MailTable(places: [MailPlace(place, interface: "none-such")], peers: peers))
+        if case .silent = ask(by: "lo") {} else { Issue.record("answered by no interface") }
+        #expect(server.collect().trouble == nil)
         server.stop()
     }
 }

@@ -67,6 +67,7 @@ struct MailTakenTests {
         #expect(
             errand.node == "edge"
                 && errand.places == [SocketEndpoint("10.77.0.2:51820")].compactMap(\.self))
+        #expect(errand.interface == "mp0-lab")
         #expect(errand.call == MailCall(highest: 1, inForce: 1, isSettling: false))
         #expect(try world.hello().unconfirmed == 2)
         #expect(world.addresses == ["10.77.0.7/32"])
@@ -234,7 +235,8 @@ struct MailTakenTests {
         #expect(world.ask(.keepMail(node: "edge", revision: 4, sealed: mail)) == .done)
         #expect(try world.report().mail?.map(\.revision) == [4])
         let table = world.core.mailTable
-        #expect(table.places == [SocketEndpoint("10.77.0.1:51820")].compactMap(\.self))
+        let own = try #require(SocketEndpoint("10.77.0.1:51820"))
+        #expect(table.places == [MailPlace(own, interface: "mp0-lab")])
         #expect(table.peers.values.sorted() == ["edge"])
         #expect(table.waiting["edge"]?.revision == 4)
         world.core.heardCalls(

@@ -20,14 +20,17 @@ extension AgentCore {
     /// All that the thread which serves mail has to know.
     package var mailTable: MailTable {
         guard let mail = mailTarget, let target else { return MailTable() }
-        let own = Set(target.interfaces.flatMap(\.addresses).map(\.address)).sorted()
+        let places = target.interfaces.flatMap { interface in
+            interface.addresses.map {
+                MailPlace(SocketEndpoint($0.address, mail.port), interface: interface.name)
+            }
+        }
         var peers: [IPAddress: String] = [:]
         for peer in mail.peers {
             for address in peer.addresses { peers[address] = peer.node }
         }
         return MailTable(
-            places: own.map { SocketEndpoint($0, mail.port) }, peers: peers,
-            waiting: mailbox.waiting)
+            places: places, peers: peers, waiting: mailbox.waiting)
     }
 
     /// Takes in what peers have said to the thread that serves mail.
@@ -89,10 +92,14 @@ extension AgentCore {
         }
         let peers = Dictionary(
             mail.peers.map { ($0.node, $0) }, uniquingKeysWith: { first, _ in first })
+        // Traffic goes by the first one that the peer is on.
+        let interfaces = target?.interfaces ?? []
         return names.compactMap { peers[$0] }.map { peer in
             MailErrand(
                 node: peer.node, places: peer.addresses.map { SocketEndpoint($0, mail.port) },
-                call: call, confirming: confirming)
+                interface: interfaces.first { interface in
+                    interface.peers.contains { $0.node == peer.node }
+                }?.name, call: call, confirming: confirming)
         }
     }
 

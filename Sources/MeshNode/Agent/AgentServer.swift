@@ -152,7 +152,11 @@ package final class AgentServer {
     private func handle(_ event: EventLoop.Event) {
         switch event.token {
         case Token.listener: accept()
-        case Token.events: if events.drain() { core.kernelChanged(at: .now()) }
+        case Token.events:
+            if events.drain() {
+                core.kernelChanged(at: .now())
+                mail.look()
+            }
         case Token.signals: signal()
         case Token.replies:
             let replies = fetcher.collect()

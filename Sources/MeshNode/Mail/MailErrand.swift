@@ -7,15 +7,21 @@ package struct MailErrand: Sendable, Equatable {
     package var node: String
     /// Where, in order.
     package var places: [SocketEndpoint]
+    /// The interface to leave by, whatever routes say; nil for any, as a test has it.
+    package var interface: String?
     /// What is said.
     package var call: MailCall
     /// The revision that an answer is to confirm; nil where mail is asked for.
     package var confirming: UInt64?
 
     /// Gathers the parts.
-    package init(node: String, places: [SocketEndpoint], call: MailCall, confirming: UInt64?) {
+    package init(
+        node: String, places: [SocketEndpoint], interface: String?, call: MailCall,
+        confirming: UInt64?
+    ) {
         self.node = node
         self.places = places
+        self.interface = interface
         self.call = call
         self.confirming = confirming
     }

@@ -62,7 +62,7 @@ package final class MailFetcher: Sendable {
             // A later address must not be left without any time by an earlier one.
             let left = Double(errand.places.count - index)
             let until = Clocks.monotonic() + max(0, deadline - Clocks.monotonic()) / left
-            do throws(SystemError) { return try ask(place, errand.call, until: until) } catch {
+            do throws(SystemError) { return try ask(place, errand, until: until) } catch {
                 outcome = .silent(error.description)
             }
         }
@@ -70,10 +70,10 @@ package final class MailFetcher: Sendable {
     }
 
     private static func ask(
-        _ place: SocketEndpoint, _ call: MailCall, until deadline: Double
+        _ place: SocketEndpoint, _ errand: MailErrand, until deadline: Double
     ) throws(SystemError) -> MailReply.Outcome {
-        let socket = try MailSocket.connect(place, deadline: deadline)
-        try IO.writeAll(socket.number, call.encoded)
+        let socket = try MailSocket.connect(place, by: errand.interface, deadline: deadline)
+        try IO.writeAll(socket.number, errand.call.encoded)
         let head = try read(
             MailAnswer.headCount, from: socket.number, place, quiet: answerTime,
             until: max(deadline, Clocks.monotonic() + 1))

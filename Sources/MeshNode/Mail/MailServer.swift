@@ -44,6 +44,9 @@ package final class MailServer: Sendable {
         if isNews { orders.ring() }
     }
 
+    /// Interfaces may have come or gone.
+    package func look() { orders.ring() }
+
     /// What peers have said since the last time, and why listening failed, where it did.
     package func collect() -> (calls: [String: MailCall], trouble: String?) {
         news.silence()

@@ -22,7 +22,7 @@ final class MailServing: @unchecked Sendable {
     // Only the thread that runs it uses any of this; `@unchecked` is for handing it over to that thread.
     private let server: MailServer
     private let loop: EventLoop
-    private var listeners: [SocketEndpoint: Listener] = [:]
+    private var listeners: [MailPlace: Listener] = [:]
     private var connections: [UInt64: Served] = [:]
     private var lastAsked: [IPAddress: Double] = [:]
     private var nextToken = Token.first
@@ -37,10 +37,13 @@ final class MailServing: @unchecked Sendable {
     private final class Listener {
         let socket: Descriptor
         let token: UInt64
+        /// The interface that it is bound to, by number: one of the same name that is made later is another.
+        let index: UInt32
 
-        init(_ socket: consuming Descriptor, token: UInt64) {
+        init(_ socket: consuming Descriptor, token: UInt64, index: UInt32) {
             self.socket = socket
             self.token = token
+            self.index = index
         }
     }
 
@@ -85,22 +88,30 @@ final class MailServing: @unchecked Sendable {
 
     private func listen() {
         retryAt = .infinity
-        for (place, listener) in listeners where !table.places.contains(place) {
+        for (place, listener) in listeners
+        where !table.places.contains(place) || Self.index(of: place) != listener.index {
             loop.remove(listener.socket.number)
             listeners[place] = nil
         }
         for place in table.places where listeners[place] == nil {
+            let index = Self.index(of: place)
             do throws(SystemError) {
                 let socket = try MailSocket.listen(place)
                 try loop.add(socket.number, token: nextToken)
-                listeners[place] = Listener(socket, token: nextToken)
+                listeners[place] = Listener(socket, token: nextToken, index: index)
                 nextToken += 1
             } catch {
                 retryAt = Clocks.monotonic() + Self.retryInterval
+                // An interface that is about to be made is no trouble.
+                if error.errno == ENODEV { continue }
                 server.shared.withLock { $0.trouble = error.description }
                 server.news.ring()
             }
         }
+    }
+
+    private static func index(of place: MailPlace) -> UInt32 {
+        place.interface.map { if_nametoindex($0) } ?? 0
     }
 
     private func accept(_ listener: Listener) {

@@ -9,8 +9,9 @@ enum MailSocket {
     /// A listener at one address, which the host need not have yet: it works as soon as, and whenever, it has.
     ///
     /// *Source:* ip(7) IP_FREEBIND, ipv6(7).
-    static func listen(_ place: SocketEndpoint) throws(SystemError) -> Descriptor {
-        let socket = try make(place)
+    static func listen(_ wanted: MailPlace) throws(SystemError) -> Descriptor {
+        let place = wanted.endpoint
+        let socket = try make(place, by: wanted.interface)
         let isIPv6 = place.address.family == .ipv6
         try set(socket, SOL_SOCKET, SO_REUSEADDR, place)
         if isIPv6 { try set(socket, Int32(IPPROTO_IPV6), IPV6_V6ONLY, place) }
@@ -38,9 +39,9 @@ enum MailSocket {
 
     /// A connection, made before `deadline`.
     static func connect(
-        _ place: SocketEndpoint, deadline: Double
+        _ place: SocketEndpoint, by interface: String?, deadline: Double
     ) throws(SystemError) -> Descriptor {
-        let socket = try make(place)
+        let socket = try make(place, by: interface)
         let number = socket.number
         let name = SocketName(place)
         let code = name.with { Glibc.connect(number, $0, $1) == 0 ? 0 : errno }
@@ -61,11 +62,22 @@ enum MailSocket {
         Int32((max(0, min(moment - Clocks.monotonic(), 600)) * 1000).rounded(.up))
     }
 
-    private static func make(_ place: SocketEndpoint) throws(SystemError) -> Descriptor {
+    /// *Source:* socket(7), SO_BINDTODEVICE: for the interface that has the name now, and no later one.
+    private static func make(
+        _ place: SocketEndpoint, by interface: String?
+    ) throws(SystemError) -> Descriptor {
         let family = place.address.family == .ipv4 ? AF_INET : AF_INET6
         let kind = SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue
-        return Descriptor(
+        let made = Descriptor(
             owning: try check("socket", place.description) { socket(family, Int32(kind), 0) })
+        if let interface {
+            let number = made.number
+            let name = Array(interface.utf8) + [0]
+            try check("bind to \(interface)", place.description) {
+                setsockopt(number, SOL_SOCKET, SO_BINDTODEVICE, name, socklen_t(name.count))
+            }
+        }
+        return made
     }
 
     private static func set(
