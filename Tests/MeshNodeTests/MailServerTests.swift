@@ -173,12 +173,16 @@ struct MailServerTests {
         server.stop()
     }
 
+    /// An interface besides loopback, which every machine but a bare namespace has.
+    private static let otherInterface = ((try? Files.list("/sys/class/net")) ?? []).first {
+        $0 != "lo" && if_nametoindex($0) != 0
+    }
+
     @Test(
-        "what is bound to one interface answers nobody who comes by another, and asks nobody there")
+        "what is bound to one interface answers nobody who comes by another, and asks nobody there",
+        .enabled(if: otherInterface != nil))
     func bound() throws {
-        // Loopback leads to 127.0.0.9 only by `lo`: an interface of another name has no part in it.
-        let other = try #require(
-            try Files.list("/sys/class/net").first { $0 != "lo" && if_nametoindex($0) != 0 })
+        let other = try #require(Self.otherInterface)
         let peers = [try #require(IPAddress("127.0.0.1")): "gpu"]
         func ask(by interface: String) -> MailReply.Outcome {
             Clocks.sleep(0.3)
