@@ -317,7 +317,7 @@ package final class AgentCore {
         committer = nil
         log.notice("revision \(revision) is confirmed")
         documentChanged(at: now)
-        mailRound.wake(at: now.monotonic)
+        mailRound.begin(at: now.monotonic)
     }
 
     func rollBack(_ revision: UInt64, at now: Moment) throws(ProtocolError) {

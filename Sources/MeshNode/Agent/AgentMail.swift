@@ -197,7 +197,7 @@ extension AgentCore {
         )
         documentChanged(at: now)
         // Whoever keeps mail that this one makes old is to know.
-        mailRound.wake(at: now.monotonic)
+        mailRound.begin(at: now.monotonic)
     }
 
     /// What peers there are, or are to be, has changed.

@@ -1,13 +1,13 @@
 /// Which mailboxes are to be asked, and when. Pure: time and chance come in.
 ///
-/// After ``wake(at:)`` (the agent has started, a network has come) every peer is asked, and one that is silent is asked
-/// again after 5, 10, 20 … 60 seconds, a few times. From then on one of them is asked a minute, in turn. So a peer that
-/// answers wrongly can hold nothing up: the others are asked just the same.
+/// At first, and after ``begin(at:)``, every peer is asked, and one that is silent is asked again after 5, 10, 20 … 60
+/// seconds, a few times. From then on one of them is asked a minute, in turn. So a peer that answers wrongly can hold
+/// nothing up: the others are asked just the same.
 package struct MailRound: Sendable {
     private struct Entry {
         var askedAt = -Double.infinity
         var silences = 0
-        /// Whether it is still to answer since the last ``MailRound/wake(at:)``.
+        /// Whether it is still to answer since the round began.
         var isOpen = true
 
         var dueAt: Double? {
@@ -33,6 +33,7 @@ package struct MailRound: Sendable {
     private var turnAt = -Double.infinity
     private var wokenAt = -Double.infinity
     private var wakeAt: Double?
+    private var beginsAnew = false
 
     /// Nobody is to be asked.
     package init() {}
@@ -43,7 +44,15 @@ package struct MailRound: Sendable {
         for name in peers where entries[name] == nil { entries[name] = Entry() }
     }
 
-    /// Has every peer asked anew, at once or when the last time is ``wakeInterval`` ago.
+    /// Has every peer asked anew.
+    package mutating func begin(at now: Double) {
+        wake(at: now)
+        beginsAnew = true
+    }
+
+    /// Something has changed about networks: has one peer asked, and with it all who were silent the last time.
+    ///
+    /// At once, or when the last time is ``wakeInterval`` ago: where containers come and go, this is called all the time.
     package mutating func wake(at now: Double) {
         wakeAt = min(wakeAt ?? .infinity, max(now, wokenAt + Self.wakeInterval))
     }
@@ -62,15 +71,20 @@ package struct MailRound: Sendable {
         if let wakeAt, now >= wakeAt {
             self.wakeAt = nil
             wokenAt = now
-            for name in entries.keys { entries[name] = Entry() }
+            turnAt = now
+            for (name, entry) in entries where beginsAnew || entry.silences > 0 {
+                entries[name] = Entry()
+            }
+            beginsAnew = false
         }
         var due = entries.filter { entry in entry.value.dueAt.map { $0 <= now } ?? false }
             .sorted { ($0.value.askedAt, $0.key) < ($1.value.askedAt, $1.key) }
             .prefix(Self.batch).map(\.key)
         if now >= turnAt {
             turnAt = now + Self.interval * (0.75 + chance / 2)
-            let next = entries.min { ($0.value.askedAt, $0.key) < ($1.value.askedAt, $1.key) }
-            if let next, !due.contains(next.key) { due.append(next.key) }
+            let rest = entries.filter { !due.contains($0.key) }
+            let next = rest.min { ($0.value.askedAt, $0.key) < ($1.value.askedAt, $1.key) }
+            if let next { due.append(next.key) }
         }
         for name in due { entries[name]?.askedAt = now }
         return due
