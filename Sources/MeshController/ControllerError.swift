@@ -30,7 +30,7 @@ public struct ControllerError: Error, Sendable, Equatable, CustomStringConvertib
         case busy
         /// A rotation of keys is open, and has to be ended first.
         case rotating
-        /// No command logs in to the node: it has joined by itself.
+        /// No command logs in to the node: it joins by itself.
         case joined
         /// The call itself is wrong.
         case usage

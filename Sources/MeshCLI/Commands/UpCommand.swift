@@ -60,7 +60,7 @@ struct UpView {
                 style.bold(
                     "Mesh \(report.mesh): \(Human.count(bad.count, "node")) of \(report.nodes.count) not as wanted (\(seconds))"
                 ))
-        } else if report.nodes.allSatisfy({ $0.state == .unchanged }) {
+        } else if !report.nodes.contains(where: { $0.state == .changed || $0.state == .mailed }) {
             output.line(
                 style.bold("Mesh \(report.mesh) is as it should be: no changes made (\(seconds))"))
         } else {
@@ -88,7 +88,9 @@ struct UpView {
                 node.state == .failed
                 ? style.red("✗") : style.yellow(node.state == .away ? "…" : "↺")
             output.hang("  \(mark) \(style.bold(node.node))  ", node.error ?? "")
-            if let fix = node.fix { output.hang("      fix: ", fix) }
+            if let fix = node.fix {
+                output.hang(node.state == .away ? "      " : "      fix: ", fix)
+            }
         }
         let tunnels = report.tunnels.filter { $0.state == .up }.count
         if !report.tunnels.isEmpty && report.nodes.contains(where: { $0.state == .changed })

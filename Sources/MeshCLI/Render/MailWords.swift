@@ -14,7 +14,7 @@ enum MailWords {
             lines.append(
                 "revision \(first.kept.revision) waits at "
                     + waiting.map(\.mailbox).joined(separator: ", ")
-                    + " since \(Human.age(now - first.kept.since)); it fetches it by itself")
+                    + ", for \(Human.age(max(0, now - first.kept.since))); it fetches it by itself")
         }
         guard
             let first = taken.min(by: { ($0.kept.takenAt ?? 0) < ($1.kept.takenAt ?? 0) }),

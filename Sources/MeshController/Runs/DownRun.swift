@@ -184,7 +184,7 @@ public struct DownRun: Sendable {
     /// Prints a line for everything of the mesh that is still on a node, without any program of ours.
     ///
     /// One `grep` finds the few processes that are worth a look: a look at each would take seconds on a busy machine.
-    /// The agent ends after its answer, so the sweep gives it two seconds to go.
+    /// The agent ends after its answer, so the sweep gives it, and whatever process it finds, two seconds to go.
     package static func sweepCommand(mesh: String) -> String {
         """
         i=0; while [ $i -lt 20 ] && [ -e /run/meshproof/\(mesh)/agent.lock ]; do sleep 0.1; i=$((i+1)); done; \
@@ -197,7 +197,9 @@ public struct DownRun: Sendable {
         [ -e "$f" ] && echo "file $f"; done; \
         for f in $(grep -ls -e '\(mesh)' /proc/[0-9]*/cmdline 2>/dev/null); do \
         p=${f%/cmdline}; c=$({ tr '\\0' ' ' < $f; } 2>/dev/null); w=${c%% *}; case "${w##*/} ${c#* }" in \
-        "meshproof node agent --mesh \(mesh) "*|"wireguard-go mp"[0-9]"-\(mesh) "*) echo "process ${p#/proc/}: $c";; \
+        "meshproof node agent --mesh \(mesh) "*|"wireguard-go mp"[0-9]"-\(mesh) "*) \
+        i=0; while [ -e $p/exe ] && [ $i -lt 20 ]; do sleep 0.1; i=$((i+1)); done; \
+        [ -e $p/exe ] && echo "process ${p#/proc/}: $c";; \
         esac; done; exit 0
         """
     }

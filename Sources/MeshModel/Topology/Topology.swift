@@ -105,7 +105,7 @@ public enum Connect: Sendable, Equatable, Hashable {
     case local
     /// Over SSH; what is nil comes from ssh_config or the defaults.
     case ssh(user: String?, host: String, port: UInt16?)
-    /// No command logs in to it: it has joined by itself, and gets every change as mail from its peers.
+    /// No command logs in to it: it joins by itself, and gets every change as mail from its peers.
     case join
 }
 
