@@ -60,19 +60,20 @@ let package = Package(
                 "COpenSSL", "SSHTunnel", "NodeProtocol", "CLinux", "LinuxSystem", "MeshModel",
             ]),
         module("PeerFiles", ["MeshModel"]),
+        module("JoinChannel", ["COpenSSL", "CLinux", "LinuxSystem", "MeshModel"]),
 
         // The three programs that live in the one binary.
         module(
             "MeshNode",
             [
                 "Netlink", "WireGuard", "PacketFilter", "Secrets", "SSHTunnel", "NodeProtocol",
-                "ServiceProbe", "WireWitness", "CLinux", "LinuxSystem", "MeshModel",
+                "ServiceProbe", "WireWitness", "JoinChannel", "CLinux", "LinuxSystem", "MeshModel",
             ]),
         module(
             "MeshController",
             [
                 "SSHTunnel", "ServiceProbe", "StateStore", "Secrets", "TopologyFile",
-                "NodeProtocol", "PeerFiles", "CLinux", "LinuxSystem", "MeshModel",
+                "NodeProtocol", "PeerFiles", "JoinChannel", "CLinux", "LinuxSystem", "MeshModel",
             ]),
         module("MeshLab", ["TopologyFile", "Secrets", "CLinux", "LinuxSystem", "MeshModel"]),
         module(
@@ -116,6 +117,9 @@ let package = Package(
         tests(
             "ServiceProbeTests",
             ["TestSupport", "ServiceProbe", "SSHTunnel", "CLinux", "LinuxSystem", "MeshModel"]),
+        tests(
+            "JoinChannelTests",
+            ["TestSupport", "JoinChannel", "COpenSSL", "CLinux", "LinuxSystem", "MeshModel"]),
         tests("PeerFilesTests", ["PeerFiles", "TopologyFile", "LinuxSystem", "MeshModel"]),
         tests("NodeProtocolTests", ["TestSupport", "NodeProtocol", "MeshModel"]),
         tests(
