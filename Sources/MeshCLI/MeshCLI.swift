@@ -92,6 +92,13 @@ public enum MeshCLI {
         case let failure as LabError:
             say(failure.summary, failure.hint)
             return failure.exitCode
+        case let failure as NodeError:
+            say(
+                failure.code == .join ? failure.message : failure.description(withHint: false),
+                failure.hint.isEmpty ? nil : failure.hint)
+            return failure.code == .usage
+                ? ExitCode.usage
+                : failure.code == .notPermitted ? ExitCode.notPermitted : ExitCode.failure
         case let failure as PeerFileError:
             say(failure.message, failure.hint)
             return ExitCode.failure

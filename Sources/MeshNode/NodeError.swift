@@ -27,6 +27,8 @@ package struct NodeError: Error, Sendable, Equatable, CustomStringConvertible {
         case kernel
         /// The tunnel server cannot be had as wanted.
         case tunnelServer
+        /// The node could not join by its token.
+        case join
     }
 
     /// Which reason.
@@ -69,10 +71,13 @@ package struct NodeError: Error, Sendable, Equatable, CustomStringConvertible {
     }
 
     /// `operation subject: message (hint)`, on one line.
-    package var description: String {
+    package var description: String { description(withHint: true) }
+
+    /// ``description``, or the same without what to do about it.
+    package func description(withHint: Bool) -> String {
         let place =
             subject.isEmpty || message.contains(subject) ? operation : "\(operation) \(subject)"
-        return "\(place): \(message)" + (hint.isEmpty ? "" : " (\(hint))")
+        return "\(place): \(message)" + (hint.isEmpty || !withHint ? "" : " (\(hint))")
     }
 
     /// The same for the controller.

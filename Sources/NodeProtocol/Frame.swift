@@ -5,12 +5,15 @@ public struct FrameReader: Sendable {
     /// The largest frame. *Units:* bytes. A node document of 10,000 peers is about 4 MiB.
     public static let limit = 32 << 20
 
+    private let bound: Int
     private var buffer: [UInt8] = []
     // How much of the buffer has been handed out: cutting each frame off its front would move all the rest each time.
     private var start = 0
 
     /// An empty reader.
-    public init() {}
+    ///
+    /// - Parameter bound: the largest frame that it takes, where that is less than ``limit``.
+    public init(bound: Int = FrameReader.limit) { self.bound = min(bound, Self.limit) }
 
     /// Takes in what the stream brought.
     public mutating func append(_ bytes: some Sequence<UInt8>) {
@@ -32,9 +35,9 @@ public struct FrameReader: Sendable {
         let available = buffer.count - start
         guard available >= 4 else { return nil }
         let length = buffer[start..<start + 4].reduce(0) { $0 << 8 | Int($1) }
-        guard (1...Self.limit).contains(length) else {
+        guard (1...bound).contains(length) else {
             throw ProtocolError(
-                .frameSize, "a frame of \(length) bytes; 1 to \(Self.limit) are allowed")
+                .frameSize, "a frame of \(length) bytes; 1 to \(bound) are allowed")
         }
         guard available >= 4 + length else { return nil }
         let frame = Array(buffer[start + 4..<start + 4 + length])

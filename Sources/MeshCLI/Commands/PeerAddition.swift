@@ -97,23 +97,30 @@ struct PeerAddition {
         add("public_key", "public-key")
         add("backend", "backend")
         if let key { fields.append(("public_key", [key.publicKey.description])) }
-        let (node, mistakes) = TopologyFile.node(name, fields: fields)
-        guard let node else {
-            let first = mistakes.first
-            throw CommandFailure(
-                first?.message ?? "\(name) cannot be added", fix: first?.fix, code: ExitCode.usage)
-        }
-        let transport = invocation.values["via"] ?? Transport.wireguard.rawValue
-        guard let via = Transport(rawValue: transport) else {
-            throw CommandFailure(
-                "there is no transport \(transport)",
-                fix: "use one of " + Transport.allCases.map(\.rawValue).joined(separator: ", "),
-                code: ExitCode.usage)
-        }
         let edits = try PeerEdits.add(
-            node, edgesTo: invocation.lists["to"] ?? [], via: via, path: invocation.values["path"],
+            try Self.node(name, fields), edgesTo: invocation.lists["to"] ?? [],
+            via: try Self.transport(invocation), path: invocation.values["path"],
             in: document.topology)
         return try workspace.edit(document, edits)
+    }
+
+    /// The node that these fields of the topology make. *Throws:* ``CommandFailure`` with the first thing wrong with them.
+    static func node(_ name: String, _ fields: [(key: String, values: [String])]) throws -> Node {
+        let (node, mistakes) = TopologyFile.node(name, fields: fields)
+        if let node { return node }
+        let first = mistakes.first
+        throw CommandFailure(
+            first?.message ?? "\(name) cannot be added", fix: first?.fix, code: ExitCode.usage)
+    }
+
+    /// How the edges are carried that `--to` asks for.
+    static func transport(_ invocation: Invocation) throws -> Transport {
+        let text = invocation.values["via"] ?? Transport.wireguard.rawValue
+        if let via = Transport(rawValue: text) { return via }
+        throw CommandFailure(
+            "there is no transport \(text)",
+            fix: "use one of " + Transport.allCases.map(\.rawValue).joined(separator: ", "),
+            code: ExitCode.usage)
     }
 
     private func hand(_ key: PeerKey?, _ state: ControllerState, _ topology: Topology) throws {

@@ -3,8 +3,8 @@ import MeshModel
 
 extension CommandTable {
     static let peer = Command(
-        "peer", operands: "add|ls|show|rm NAME", operandCount: 1...2,
-        summary: "add, show and remove nodes: phones by QR code, machines by SSH",
+        "peer", operands: "add|invite|ls|show|rm NAME", operandCount: 1...2,
+        summary: "add, show and remove nodes: phones by QR code, machines by SSH or a token",
         explanation: """
             Changes the topology file in place (comments, order and style of the rest stay as
             they are; the former file is kept as FILE~) and applies the change like up does,
@@ -14,6 +14,10 @@ extension CommandTable {
                           phone, a laptop or an appliance, which is handed a configuration.
                           Its private key is made here, shown once, and kept only
                           with --keep.
+              invite NAME a machine that this one cannot log in to: prints a token that is good
+                          once, and waits here until `meshproof join` there has used it. The
+                          machine dials this one (--listen), or a node of the mesh that both
+                          can reach (--through).
               ls          every node: addresses, key, edges. Asks nobody.
               show NAME   one node; --conf, --qr and --png give its configuration
                           again, with the private key where it was kept
@@ -28,6 +32,8 @@ extension CommandTable {
             "meshproof peer add phone --unmanaged --to webui --qr",
             "meshproof peer add laptop --unmanaged --to ollama --keep --out laptop.conf",
             "meshproof peer add nas --connect ssh://nas --endpoint 192.0.2.20",
+            "meshproof peer invite nas --listen 198.51.100.7:7443 --to ollama",
+            "meshproof peer invite nas --through edge --expires 1h",
             "meshproof peer show phone --qr", "meshproof peer rm phone --cascade",
         ],
         options: Option.fleet + Option.profile + [
@@ -47,6 +53,17 @@ extension CommandTable {
             Option(
                 "path", value: "PATH",
                 help: "the path they go into (default: where the service has edges, else access)"),
+            Option(
+                "listen", value: "ADDR:PORT",
+                help:
+                    "invite: where the node dials this machine; without a port a free one; repeatable"
+            ),
+            Option(
+                "through", value: "NODE:PORT",
+                help: "invite: where this machine cannot be dialled, a relay on this node"),
+            Option(
+                "expires", value: "TIME",
+                help: "invite: how long the token is good (default 15m; at most 24h)"),
             Option("keep", help: "keep the private key, sealed, for peer show"),
             Option("dry-run", help: "show the file's change and the plan; do nothing"),
             Option("cascade", help: "rm: take out what hangs on the node too"),
@@ -61,9 +78,9 @@ extension CommandTable {
         ]
     ) { invocation in
         let action = invocation.operands.first ?? ""
-        guard ["add", "ls", "show", "rm"].contains(action) else {
+        guard ["add", "invite", "ls", "show", "rm"].contains(action) else {
             throw CommandFailure(
-                "there is no `peer \(action)`", fix: "meshproof peer add, ls, show or rm",
+                "there is no `peer \(action)`", fix: "meshproof peer add, invite, ls, show or rm",
                 code: ExitCode.usage)
         }
         guard action != "ls" else {
@@ -79,6 +96,7 @@ extension CommandTable {
         let name = invocation.operands[1]
         switch action {
         case "add": return try PeerAddition(name, invocation).run()
+        case "invite": return try PeerInvitation(name, invocation).run()
         case "rm": return try PeerRemoval(name, invocation).run()
         default: return try PeerListing.show(name, try Workspace(invocation))
         }

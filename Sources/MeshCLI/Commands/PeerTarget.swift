@@ -36,12 +36,19 @@ struct PeerTarget {
     }
 
     /// Brings the nodes concerned, or some of them, to what the topology says.
-    func up(only names: Set<String>? = nil) throws -> UpReport {
+    ///
+    /// - Parameters:
+    ///   - present: nodes that join by themselves and are here now.
+    ///   - carrier: the way to the nodes, where it is not the usual one.
+    func up(
+        only names: Set<String>? = nil, present: Set<String> = [], by carrier: (any Carrier)? = nil
+    ) throws -> UpReport {
         let progress = workspace.progress()
         defer { progress.end() }
         return try UpRun(
-            topology, state: state, carrier: workspace.carrier(), program: NodeProgram.running(),
-            settings: workspace.settings, progress: progress, only: names ?? concerned
+            topology, state: state, carrier: carrier ?? workspace.carrier(),
+            program: NodeProgram.running(), settings: workspace.settings, progress: progress,
+            only: names ?? concerned, present: present
         ).run()
     }
 }

@@ -1,5 +1,6 @@
 public import LinuxSystem
 public import MeshModel
+import NodeProtocol
 
 /// A way to reach a node: SSH, or a process on this machine.
 public protocol Carrier: Sendable {
@@ -22,6 +23,19 @@ public protocol CarrierSession: AnyObject, Sendable {
     func open(_ command: String) throws(ControllerError) -> any ByteStream
     /// What carries the connection, for people, for instance `ssh root@198.51.100.12`.
     var description: String { get }
+}
+
+/// A session without a shell: what may be asked over it is listed here, and the other commands of a
+/// ``CarrierSession`` are refused.
+protocol OrderedSession: CarrierSession {
+    /// Looks around. Changes nothing on the node.
+    func look(mesh: String, timeout: Double) throws(ControllerError) -> NodeProbe
+    /// Makes the node's keys, pins the controller's key and starts the agent.
+    func enroll(
+        _ identity: MeshIdentity, node: String, timeout: Double
+    ) throws(ControllerError) -> Enrollment
+    /// Opens a conversation with the agent.
+    func bridge(mesh: String, timeout: Double) throws(ControllerError) -> any ByteStream
 }
 
 /// Two-way bytes with deadlines, on the monotonic clock. Used by one thread at a time.

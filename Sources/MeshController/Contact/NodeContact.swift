@@ -48,11 +48,15 @@ package final class NodeContact: Sendable {
         self.carrier = carrier
         self.timeout = timeout
         session = try carrier.connect(to: node, timeout: timeout)
-        let answer = try session.run(NodeProbe.command(mesh: mesh), timeout: timeout)
-        guard answer.status.isSuccess else {
-            throw NodeContact.noRoot(node, answer.errorText)
+        if let session = session as? any OrderedSession {
+            probe = try session.look(mesh: mesh, timeout: timeout)
+        } else {
+            let answer = try session.run(NodeProbe.command(mesh: mesh), timeout: timeout)
+            guard answer.status.isSuccess else {
+                throw NodeContact.noRoot(node, answer.errorText)
+            }
+            probe = NodeProbe.parse(answer.text)
         }
-        probe = NodeProbe.parse(answer.text)
         if probe.uid != 0 {
             throw NodeContact.noRoot(node, "uid is \(probe.uid.map(String.init) ?? "unknown")")
         }
@@ -68,7 +72,8 @@ package final class NodeContact: Sendable {
     func install(
         _ program: NodeProgram, progress: @escaping (Int, Int) -> Void
     ) throws(ControllerError) -> Bool {
-        if probe.digest == program.digest { return false }
+        // A node that joins brings its program: one that was not built from the same source says so in its hello.
+        if probe.digest == program.digest || session is any OrderedSession { return false }
         if probe.machine != program.machine {
             throw ControllerError(
                 .install,
@@ -114,6 +119,9 @@ package final class NodeContact: Sendable {
 
     /// Makes the node's keys, pins the controller's key and starts the agent.
     func enroll(_ identity: MeshIdentity) throws(ControllerError) -> Enrollment {
+        if let session = session as? any OrderedSession {
+            return try session.enroll(identity, node: node.name, timeout: max(timeout, 30))
+        }
         let words = [
             NodeProgram.installedPath, "node", "enroll", "--mesh", identity.mesh, "--mesh-id",
             identity.meshID,
@@ -164,7 +172,12 @@ package final class NodeContact: Sendable {
         to node: Node, over session: any CarrierSession, meshID: String?, mesh: String,
         timeout: Double
     ) throws(ControllerError) -> NodeConnection {
-        let stream = try session.open("\(NodeProgram.installedPath) node bridge --mesh \(mesh)")
+        let stream: any ByteStream
+        if let session = session as? any OrderedSession {
+            stream = try session.bridge(mesh: mesh, timeout: timeout)
+        } else {
+            stream = try session.open("\(NodeProgram.installedPath) node bridge --mesh \(mesh)")
+        }
         return try NodeConnection(
             over: OwnedStream(stream, of: session), node: node.name, meshID: meshID,
             timeout: timeout)

@@ -30,13 +30,46 @@ public enum PeerEdits {
         } else {
             edits.append(.addNode(node))
         }
-        for service in services {
-            let edge = Edge(from: node.name, to: service, via: via)
-            if topology.edges.contains(where: { $0.id == edge.id && $0.via == via }) { continue }
-            let near = topology.paths.first { $0.edges.contains { $0.to == service } }
-            edits.append(.addEdge(edge, path: path ?? near?.name ?? "access"))
+        return edits + edges(from: node.name, to: services, via: via, path: path, in: topology)
+    }
+
+    /// Adds a node that joins by itself, where it is not there yet, and its edges.
+    ///
+    /// *Throws:* ``ControllerError`` `usage` where a node of this name is there and is reached in another way, or is to be
+    /// changed beside.
+    public static func invite(
+        _ node: Node, edgesTo services: [String], via: Transport, path: String?,
+        in topology: Topology
+    ) throws(ControllerError) -> [TopologyEdit] {
+        guard let existing = topology.node(node.name) else {
+            return try add(node, edgesTo: services, via: via, path: path, in: topology)
         }
-        return edits
+        guard existing.isReachedByMail else {
+            throw ControllerError(
+                .usage, "\(node.name) is in the topology already, and does not join by itself",
+                hint: existing.managed
+                    ? "meshproof up sets it up; where nothing can log in to it, write connect: join there"
+                    : "give the machine another name, or meshproof peer rm \(node.name) first")
+        }
+        let asked = [node.endpoint, node.addresses.first?.description].compactMap(\.self)
+        guard asked.isEmpty else {
+            throw ControllerError(
+                .usage, "\(node.name) is in the topology already, and is only invited again",
+                hint: "write its endpoint and addresses there")
+        }
+        return edges(from: node.name, to: services, via: via, path: path, in: topology)
+    }
+
+    private static func edges(
+        from name: String, to services: [String], via: Transport, path: String?,
+        in topology: Topology
+    ) -> [TopologyEdit] {
+        services.compactMap { service in
+            let edge = Edge(from: name, to: service, via: via)
+            if topology.edges.contains(where: { $0.id == edge.id && $0.via == via }) { return nil }
+            let near = topology.paths.first { $0.edges.contains { $0.to == service } }
+            return .addEdge(edge, path: path ?? near?.name ?? "access")
+        }
     }
 
     /// Takes a node out, with all that hangs on it.

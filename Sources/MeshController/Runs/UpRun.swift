@@ -14,16 +14,21 @@ public struct UpRun: Sendable {
     let settings: RunSettings
     let progress: any Progress
     let only: Set<String>?
+    let present: Set<String>
     let fleet: Fleet
 
     /// Gathers what a run needs. The state must be open for writing.
     ///
-    /// - Parameter only: the nodes to work on; nil for all. The others are not even contacted.
+    /// - Parameters:
+    ///   - only: the nodes to work on; nil for all. The others are not even contacted.
+    ///   - present: nodes that join by themselves and are here now, so that `carrier` reaches them.
     public init(
         _ topology: Topology, state: ControllerState, carrier: any Carrier, program: NodeProgram,
-        settings: RunSettings, progress: any Progress, only: Set<String>? = nil
+        settings: RunSettings, progress: any Progress, only: Set<String>? = nil,
+        present: Set<String> = []
     ) {
         self.only = only
+        self.present = present
         self.topology = topology
         self.state = state
         self.carrier = carrier
@@ -64,7 +69,8 @@ public struct UpRun: Sendable {
         let identity = state.identity
 
         let contacts = try fleet.phase(
-            "connecting", managed.filter { !$0.isReachedByMail }, name: \.name
+            "connecting", managed.filter { !$0.isReachedByMail || present.contains($0.name) },
+            name: \.name
         ) {
             node throws(ControllerError) in
             try prepared(try contact(node, identity: identity))
@@ -77,7 +83,7 @@ public struct UpRun: Sendable {
         var outcomes = UpOutcomes(managed, members: contacts.results, failures: contacts.failures)
         let changes = try bring(members, to: design, into: &outcomes)
         try leaveMail(
-            for: managed, lost: contacts.failures,
+            for: managed.filter { !present.contains($0.name) }, lost: contacts.failures,
             at: members.filter { outcomes.isGood($0.name) }, design, into: &outcomes)
         try tidy(members.filter { outcomes.isGood($0.name) })
 

@@ -32,6 +32,7 @@ public enum NodeCommands {
             case "facts": return try FactsCommand.run(rest)
             case "witness": return try WitnessCommand.run(rest)
             case "names": return try NamesCommand.run(rest)
+            case "relay": return try RelayCommand.run(rest)
             case "try-keys": return try TryKeysCommand.run(rest)
             case "tunnel-server": return try TunnelServerCommand.run(rest)
             default:

@@ -1,0 +1,154 @@
+import CLinux
+import Glibc
+import JoinChannel
+import LinuxSystem
+import NodeProtocol
+
+/// A relay's connections, on one thread.
+struct RelayLoop {
+    private struct Passage {
+        let socket: Int32
+        let peer: String
+        let since: Double
+        var waiting: [UInt8] = []
+        var isEnding = false
+        /// Whether the controller has said anything: it speaks only to who has shown the token's key, but for the answer
+        /// to a first message.
+        var heard = 0
+    }
+
+    /// Connections at the same time, and of one address.
+    private static let limit = 48
+    private static let perAddress = 24
+    /// How long a connection may be there before the controller has said anything to it. *Units:* seconds.
+    private static let patience = 15.0
+    /// More than this may nobody leave unread: the largest message there is, and some. *Units:* bytes.
+    private static let unread = FrameReader.limit + (1 << 20)
+
+    private let listening: [Int32]
+    private let end: Double
+    private var passages: [UInt32: Passage] = [:]
+    private var next: UInt32 = 1
+    private var reader = RelayReader()
+
+    init(listening: [Int32], until end: Double) {
+        self.listening = listening
+        self.end = end
+    }
+
+    /// Until standard input ends, or time is over.
+    mutating func run(port: UInt16) throws(SystemError) {
+        for number in listening { _ = cl_fcntl(number, F_SETFL, O_NONBLOCK) }
+        try send(RelayFrame(.ready, 0, Array("\(port)".utf8)))
+        while Clocks.monotonic() < end {
+            let order = passages.keys.sorted()
+            var entries = [pollfd(fd: 0, events: Int16(POLLIN), revents: 0)]
+            entries += listening.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+            for number in order {
+                guard let passage = passages[number] else { continue }
+                let events = POLLIN | (passage.waiting.isEmpty ? 0 : POLLOUT)
+                entries.append(pollfd(fd: passage.socket, events: Int16(events), revents: 0))
+            }
+            _ = poll(&entries, nfds_t(entries.count), 1000)
+            if entries[0].revents != 0, try !takeOrders() { return }
+            for (index, socket) in listening.enumerated() where entries[1 + index].revents != 0 {
+                try accept(socket)
+            }
+            let first = 1 + listening.count
+            for (index, number) in order.enumerated() where entries[first + index].revents != 0 {
+                try passOn(number)
+            }
+            try dropIdle()
+        }
+    }
+
+    /// Takes what the controller says; false at the end.
+    private mutating func takeOrders() throws(SystemError) -> Bool {
+        let bytes = try IO.read(0)
+        if bytes.isEmpty { return false }
+        reader.append(bytes)
+        do throws(ProtocolError) {
+            while let frame = try reader.next() { take(frame) }
+        } catch { throw SystemError("relay", "", errno: 0, detail: error.message) }
+        for number in passages.keys { try flush(number) }
+        return true
+    }
+
+    private mutating func take(_ frame: RelayFrame) {
+        switch frame.kind {
+        case .data:
+            passages[frame.connection]?.waiting += frame.bytes
+            passages[frame.connection]?.heard += 1
+        case .closed: passages[frame.connection]?.isEnding = true
+        case .ready, .opened: break
+        }
+    }
+
+    private mutating func accept(_ listener: Int32) throws(SystemError) {
+        guard let (socket, peer) = try? JoinSockets.accept(listener) else { return }
+        let same = passages.filter { $0.value.peer == peer && $0.value.heard == 0 }
+        var victim: UInt32?
+        // Numbers grow, so the least is the oldest.
+        if same.count >= Self.perAddress { victim = same.keys.min() }
+        if victim == nil && passages.count >= Self.limit {
+            victim = passages.filter { $0.value.heard == 0 }.keys.min()
+            if victim == nil {
+                Glibc.close(socket)
+                return
+            }
+        }
+        if let victim { try drop(victim) }
+        passages[next] = Passage(socket: socket, peer: peer, since: Clocks.monotonic())
+        try send(RelayFrame(.opened, next, Array(peer.utf8.prefix(64))))
+        next &+= 1
+    }
+
+    private mutating func passOn(_ number: UInt32) throws(SystemError) {
+        try flush(number)
+        guard let passage = passages[number] else { return }
+        var buffer = [UInt8](repeating: 0, count: RelayFrame.limit / 2)
+        let count = recv(passage.socket, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+        if count > 0 {
+            try send(RelayFrame(.data, number, Array(buffer.prefix(count))))
+        } else if count == 0 || errno != EAGAIN && errno != EINTR {
+            try drop(number)
+        }
+    }
+
+    /// Writes what fits of what waits for a connection, and ends it where that was the last.
+    private mutating func flush(_ number: UInt32) throws(SystemError) {
+        guard var passage = passages[number] else { return }
+        while !passage.waiting.isEmpty {
+            let count = passage.waiting.withUnsafeBytes {
+                Glibc.send(passage.socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            if count < 0 {
+                if errno == EAGAIN || errno == EINTR { break }
+                return try drop(number)
+            }
+            passage.waiting.removeFirst(count)
+        }
+        if passage.waiting.count > Self.unread || passage.isEnding && passage.waiting.isEmpty {
+            return try drop(number)
+        }
+        passages[number] = passage
+    }
+
+    private mutating func dropIdle() throws(SystemError) {
+        let now = Clocks.monotonic()
+        for (number, passage) in passages
+        where passage.heard == 0 && now - passage.since > Self.patience {
+            try drop(number)
+        }
+    }
+
+    private mutating func drop(_ number: UInt32) throws(SystemError) {
+        guard let passage = passages.removeValue(forKey: number) else { return }
+        Glibc.close(passage.socket)
+        if !passage.isEnding { try send(RelayFrame(.closed, number)) }
+    }
+
+    private func send(_ frame: RelayFrame) throws(SystemError) {
+        try IO.writeAll(1, frame.encoded)
+    }
+}
