@@ -126,13 +126,13 @@ let package = Package(
             "MeshNodeTests",
             [
                 "TestSupport", "MeshNode", "Netlink", "WireGuard", "Secrets", "SSHTunnel",
-                "NodeProtocol", "CLinux", "LinuxSystem", "MeshModel",
+                "NodeProtocol", "JoinChannel", "CLinux", "LinuxSystem", "MeshModel",
             ]),
         tests(
             "MeshControllerTests",
             [
                 "TestSupport", "MeshController", "StateStore", "Secrets", "NodeProtocol",
-                "TopologyFile", "PeerFiles",
+                "TopologyFile", "PeerFiles", "JoinChannel",
                 "LinuxSystem", "MeshModel",
             ]),
         tests(
