@@ -74,7 +74,8 @@ struct ChannelTests {
         var ends: [Int32] = [-1, -1]
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         try check("socketpair") { socketpair(AF_UNIX, kind, 0, &ends) }
-        let (near, agent) = (Descriptor(owning: ends[0]), Descriptor(owning: ends[1]))
+        let near = Descriptor(owning: ends[0])
+        let agent = Descriptor(owning: ends[1])
         let number = near.number
         let bridge = try Worker("bridge") {
             try? node.bridge(to: number, patience: 10, silence: 20)
@@ -155,7 +156,8 @@ final class Impostor {
         }
         let pipe = try IO.pipe()
         let (reader, writer) = pipe.split()
-        let log = Descriptor(owning: try check("creat") { creat("\(folder)/log", 0o600) })
+        let words = "\(folder)/log"
+        let log = Descriptor(owning: try check("creat") { creat(words, 0o600) })
         child = try Child(arguments, input: reader, output: log.number, errors: log.number)
         close(reader)
         input = writer

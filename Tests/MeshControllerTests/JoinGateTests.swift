@@ -42,7 +42,7 @@ struct JoinGateTests {
                 state, port: fresh.port, expires: fresh.token.invitation.expires))
         let unknown = refusal(fresh, stranger.invitation.id, try stranger.channelKey())
         let odd = refusal(fresh, Array("not an id".utf8), try stranger.channelKey())
-        guard case .welcome = try fresh.enter(fresh.token) else {
+        guard case .welcome(_, _) = try fresh.enter(fresh.token) else {
             Issue.record("the token's holder was not let in")
             return
         }
@@ -74,8 +74,8 @@ struct JoinGateTests {
                         proof: proof), deadline: deadline)
                 return try? stream.receive(JoinAdmission.self, deadline: deadline)
             }
-            let welcomes = answers.filter { if case .welcome = $0 { true } else { false } }
-            let refusals = answers.filter { if case .refused = $0 { true } else { false } }
+            let welcomes = answers.filter { if case .welcome(_, _) = $0 { true } else { false } }
+            let refusals = answers.filter { if case .refused(_) = $0 { true } else { false } }
             #expect(welcomes.count == 1 && refusals.count == 1)
         }
     }
@@ -100,7 +100,7 @@ struct JoinGateTests {
         #expect(try again.state.invite(old.invitation.id) == nil)
         let code = refusal(again, old.invitation.id, try old.channelKey()).code
         #expect(code == .refused)
-        guard case .welcome = try again.enter(again.token) else {
+        guard case .welcome(_, _) = try again.enter(again.token) else {
             Issue.record("the new token's holder was not let in")
             return
         }
@@ -122,7 +122,7 @@ struct JoinGateTests {
         }
         #expect(version.code == .version)
         #expect(rig.gate.entrant == nil)
-        guard case .welcome = try rig.enter(rig.token) else {
+        guard case .welcome(_, _) = try rig.enter(rig.token) else {
             Issue.record("the token's holder was not let in")
             return
         }
@@ -161,7 +161,7 @@ struct JoinGateTests {
             #expect((try? stream.read(deadline: deadline)) ?? [] == [], "hung up without a word")
         }
         let silent = try rig.dial(rig.token.invitation.id, key)
-        guard case .welcome = try rig.enter(rig.token) else {
+        guard case .welcome(_, _) = try rig.enter(rig.token) else {
             Issue.record("the token's holder was not let in")
             return
         }

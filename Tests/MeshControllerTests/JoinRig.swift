@@ -17,7 +17,10 @@ final class JoinRig {
     let port: UInt16
 
     /// - Parameter lasting: seconds that the token is good for; negative for one that is over.
-    init(_ mesh: TestMesh, lasting seconds: Int64 = 600, state: ControllerState? = nil) throws {
+    init(
+        _ mesh: TestMesh, lasting seconds: Int64 = 600, state: ControllerState? = nil,
+        node: String = "nas"
+    ) throws {
         self.mesh = mesh
         let state = try state ?? mesh.state()
         self.state = state
@@ -25,7 +28,8 @@ final class JoinRig {
         let port = JoinSockets.port(of: socket.number)
         self.port = port
         token = try JoinToken(
-            Self.invitation(state, port: port, expires: Clocks.wallSeconds() + seconds))
+            Self.invitation(
+                state, node: node, port: port, expires: Clocks.wallSeconds() + seconds))
         try state.open(token)
         keyring = try JoinKeyring(token, state: state)
         gate = JoinGate(keyring)
@@ -37,10 +41,11 @@ final class JoinRig {
     deinit { gate.shut() }
 
     static func invitation(
-        _ state: ControllerState, mesh: String = "lab", port: UInt16, expires: Int64
+        _ state: ControllerState, mesh: String = "lab", node: String = "nas", port: UInt16,
+        expires: Int64
     ) throws -> JoinInvitation {
         JoinInvitation(
-            id: try JoinToken.newID(), mesh: mesh, node: "nas", hosts: ["127.0.0.1"], port: port,
+            id: try JoinToken.newID(), mesh: mesh, node: node, hosts: ["127.0.0.1"], port: port,
             expires: expires, controllerKey: state.identity.controllerKey)
     }
 
@@ -72,7 +77,8 @@ final class FakeJoiner: Sendable {
         let worker = try Worker("fake-joiner") { [self] in
             var serving: [Worker] = []
             while !isStopped.withLock({ $0 }) {
-                guard
+                // A machine that cannot get through offers nothing.
+                guard machine.admits(),
                     let stream = try? JoinDialler().dial(
                         "127.0.0.1", port: port, as: id, key: key, timeout: 5)
                 else {
@@ -100,9 +106,9 @@ final class FakeJoiner: Sendable {
     private func serve(_ stream: JoinStream, _ machine: FakeMachine) {
         defer { stream.close() }
         let deadline = Clocks.monotonic() + 3
-        guard let order = try? stream.receive(JoinOrder.self, deadline: deadline),
-            machine.admits()
-        else { return }
+        guard let order = try? stream.receive(JoinOrder.self, deadline: deadline) else {
+            return
+        }
         switch order {
         case .look:
             let probe = NodeProbe.parse(machine.run("echo uid=").text)

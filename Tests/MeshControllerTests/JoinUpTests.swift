@@ -3,6 +3,7 @@ import LinuxSystem
 import MeshModel
 import NodeProtocol
 import Secrets
+import Synchronization
 import Testing
 
 @testable import MeshController

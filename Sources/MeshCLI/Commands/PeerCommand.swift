@@ -4,7 +4,7 @@ import MeshModel
 extension CommandTable {
     static let peer = Command(
         "peer", operands: "add|invite|ls|show|rm NAME", operandCount: 1...2,
-        summary: "add, show and remove nodes: phones by QR code, machines by SSH or a token",
+        summary: "add, show, remove nodes: by QR code, by SSH, or by a token",
         explanation: """
             Changes the topology file in place (comments, order and style of the rest stay as
             they are; the former file is kept as FILE~) and applies the change like up does,
@@ -14,10 +14,10 @@ extension CommandTable {
                           phone, a laptop or an appliance, which is handed a configuration.
                           Its private key is made here, shown once, and kept only
                           with --keep.
-              invite NAME a machine that this one cannot log in to: prints a token that is good
-                          once, and waits here until `meshproof join` there has used it. The
-                          machine dials this one (--listen), or a node of the mesh that both
-                          can reach (--through).
+              invite NAME a machine that this one cannot log in to: prints a token that is
+                          good once, and waits until `meshproof join` there has used it.
+                          The machine dials this one (--listen), or a node of the mesh
+                          that both can reach (--through).
               ls          every node: addresses, key, edges. Asks nobody.
               show NAME   one node; --conf, --qr and --png give its configuration
                           again, with the private key where it was kept

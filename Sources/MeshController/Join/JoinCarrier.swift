@@ -91,8 +91,14 @@ private final class JoinSession: OrderedSession, @unchecked Sendable {
             stream = try gate.take(since: 0, timeout: timeout)
         }
         let deadline = Clocks.monotonic() + timeout
-        try stream.send(order, deadline: deadline)
-        return (stream, try stream.receive(JoinAnswer.self, deadline: deadline))
+        do throws(ControllerError) {
+            try stream.send(order, deadline: deadline)
+            return (stream, try stream.receive(JoinAnswer.self, deadline: deadline))
+        } catch {
+            // Nothing was begun: it is the connection that is no good, as if none had been made.
+            if error.code != .hungUp { throw error }
+            throw ControllerError(.unreachable, error.message, hint: error.hint)
+        }
     }
 
     private static func unexpected(_ answer: JoinAnswer, to request: String) -> ControllerError {
