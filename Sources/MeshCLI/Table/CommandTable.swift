@@ -3,7 +3,8 @@ import MeshModel
 /// Every command, in the order of the overview.
 package enum CommandTable {
     package static let all: [Command] = [
-        initialise, check, plan, up, status, verify, receipt, peer, join, rotate, tunnel, state, down,
+        initialise, check, plan, up, status, verify, receipt, peer, join, rotate, tunnel, state,
+        down,
         shred, exportFiles, importFiles, lab, completion,
     ]
 
