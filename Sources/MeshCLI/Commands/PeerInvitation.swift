@@ -66,6 +66,8 @@ struct PeerInvitation {
 
     func run() throws -> Int32 {
         let isTrial = invocation.has("dry-run")
+        // Before there is a state: what is wrong with the call alone makes none.
+        let way = try way(workspace.topology)
         let state = try workspace.state(writing: !isTrial)
         let document = try TopologyDocument(path: workspace.topologyPath)
         let edited = try edited(document)
@@ -73,7 +75,6 @@ struct PeerInvitation {
             for line in document.difference(to: edited) { workspace.errors.line("  \(line)") }
         }
         let topology = edited?.topology ?? document.topology
-        let way = try way(topology)
         if isTrial {
             let concerned = try state.concerned(from: document.topology, to: topology)
             return try PeerTarget(workspace, topology, state, concerned).preview()

@@ -78,6 +78,9 @@ final class ChildStream: ByteStream {
 
     deinit { close() }
 
+    /// The child's process id while it runs, else nil.
+    var process: Int32? { state.withLock { $0.input < 0 ? nil : $0.child.pid } }
+
     func read(deadline: Double) throws(ControllerError) -> [UInt8] {
         let output = state.withLock { $0.output }
         let left = max(0, deadline - Clocks.monotonic())

@@ -30,6 +30,12 @@ struct RelayLoop {
     private var passages: [UInt32: Passage] = [:]
     private var next: UInt32 = 1
     private var reader = RelayReader()
+    /// What standard output has no room for yet. Waiting for it would be a deadlock: the controller may be waiting for us
+    /// to read.
+    private var outgoing: [UInt8] = []
+
+    /// Above this nothing more is read from connections until the controller has taken some. *Units:* bytes.
+    private static let outgoingLimit = 1 << 20
 
     init(listening: [Int32], until end: Double) {
         self.listening = listening
@@ -38,23 +44,31 @@ struct RelayLoop {
 
     /// Until standard input ends, or time is over.
     mutating func run(port: UInt16) throws(SystemError) {
-        for number in listening { _ = cl_fcntl(number, F_SETFL, O_NONBLOCK) }
+        for number in listening + [1] { _ = cl_fcntl(number, F_SETFL, O_NONBLOCK) }
         try send(RelayFrame(.ready, 0, Array("\(port)".utf8)))
         while Clocks.monotonic() < end {
             let order = passages.keys.sorted()
-            var entries = [pollfd(fd: 0, events: Int16(POLLIN), revents: 0)]
-            entries += listening.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+            let input = outgoing.count < Self.outgoingLimit ? POLLIN : 0
+            var entries = [
+                pollfd(fd: 0, events: Int16(POLLIN), revents: 0),
+                // poll passes over entries with a negative number.
+                pollfd(fd: outgoing.isEmpty ? -1 : 1, events: Int16(POLLOUT), revents: 0),
+            ]
+            entries += listening.map { pollfd(fd: $0, events: Int16(input), revents: 0) }
             for number in order {
                 guard let passage = passages[number] else { continue }
-                let events = POLLIN | (passage.waiting.isEmpty ? 0 : POLLOUT)
-                entries.append(pollfd(fd: passage.socket, events: Int16(events), revents: 0))
+                let events = input | (passage.waiting.isEmpty ? 0 : POLLOUT)
+                entries.append(
+                    pollfd(fd: events == 0 ? -1 : passage.socket, events: Int16(events), revents: 0)
+                )
             }
             _ = poll(&entries, nfds_t(entries.count), 1000)
             if entries[0].revents != 0, try !takeOrders() { return }
-            for (index, socket) in listening.enumerated() where entries[1 + index].revents != 0 {
+            try flushOutgoing()
+            for (index, socket) in listening.enumerated() where entries[2 + index].revents != 0 {
                 try accept(socket)
             }
-            let first = 1 + listening.count
+            let first = 2 + listening.count
             for (index, number) in order.enumerated() where entries[first + index].revents != 0 {
                 try passOn(number)
             }
@@ -64,7 +78,12 @@ struct RelayLoop {
 
     /// Takes what the controller says; false at the end.
     private mutating func takeOrders() throws(SystemError) -> Bool {
-        let bytes = try IO.read(0)
+        let bytes: [UInt8]
+        do throws(SystemError) { bytes = try IO.read(0) } catch {
+            // Standard input and output may be one socket, which does not wait any more.
+            if error.errno == EAGAIN { return true }
+            throw error
+        }
         if bytes.isEmpty { return false }
         reader.append(bytes)
         do throws(ProtocolError) {
@@ -148,7 +167,25 @@ struct RelayLoop {
         if !passage.isEnding { try send(RelayFrame(.closed, number)) }
     }
 
-    private func send(_ frame: RelayFrame) throws(SystemError) {
-        try IO.writeAll(1, frame.encoded)
+    private mutating func send(_ frame: RelayFrame) throws(SystemError) {
+        outgoing += frame.encoded
+        try flushOutgoing()
+    }
+
+    private mutating func flushOutgoing() throws(SystemError) {
+        var sent = 0
+        while sent < outgoing.count {
+            let count = outgoing.withUnsafeBytes {
+                Glibc.write(1, $0.baseAddress! + sent, $0.count - sent)
+            }
+            if count >= 0 {
+                sent += count
+                continue
+            }
+            let code = errno
+            if code == EAGAIN { break }
+            if code != EINTR { throw SystemError("write", "", errno: code) }
+        }
+        outgoing.removeFirst(sent)
     }
 }

@@ -1,0 +1,182 @@
+import Glibc
+import JoinChannel
+import LinuxSystem
+import MeshModel
+import NodeProtocol
+import Secrets
+import Synchronization
+import Testing
+
+@testable import MeshController
+
+@Suite(
+    "A relay passes bytes and has no rights", .serialized,
+    .enabled(if: geteuid() == 0 && Files.exists(RelayMachine.program)))
+struct JoinRelayTests {
+    @Test("large messages pass both ways at the same time, beside strangers who say nothing")
+    func passes() throws {
+        let rig = try RelayRig()
+        var strangers: [Int32] = []
+        defer { for number in strangers { close(number) } }
+        for _ in 0..<40 {
+            strangers.append(
+                try JoinSockets.connect(
+                    to: "127.0.0.1", port: rig.relay.port, deadline: Clocks.monotonic() + 5
+                ).release())
+        }
+        let node = try rig.dial()
+        let controller = try #require(rig.next())
+        #expect(controller.peer == "127.0.0.1 through bee")
+        let large = (0..<6_000_000).map { UInt8(truncatingIfNeeded: $0 &* 13) }
+        let deadline = Clocks.monotonic() + 60
+        // Each end writes all before it reads any: the relay has to hold what is on its way.
+        let ends = try fanOut([node, controller], limit: 2, name: "end") { stream -> Bool in
+            let got = Mutex<[UInt8]>([])
+            do { try stream.write(Array(large.prefix(200_000)), deadline: deadline) } catch {
+                return false
+            }
+            while got.withLock({ $0.count }) < 200_000,
+                let bytes = try? stream.read(deadline: deadline), !bytes.isEmpty
+            { got.withLock { $0 += bytes } }
+            return got.withLock { $0 == Array(large.prefix(200_000)) }
+        }
+        #expect(ends == [true, true])
+        let reader = try Worker("read") {
+            var count = 0
+            while count < large.count, let bytes = try? node.read(deadline: deadline),
+                !bytes.isEmpty
+            { count += bytes.count }
+            try? node.write([count == large.count ? 1 : 0], deadline: deadline)
+        }
+        try controller.write(large, deadline: deadline)
+        #expect(try controller.read(deadline: deadline) == [1])
+        reader.join()
+        node.close()
+        #expect(try controller.read(deadline: deadline) == [])
+    }
+
+    @Test("it is nobody's process, and goes when it is told to, and when the controller is gone")
+    func rights() throws {
+        let rig = try RelayRig()
+        let process = try #require(rig.machine.process)
+        let status = String(
+            decoding: try Files.read("/proc/\(process)/status", limit: 1 << 16), as: UTF8.self)
+        #expect(status.contains("\nUid:\t65534\t65534\t65534\t65534\n"))
+        #expect(status.contains("\nGid:\t65534\t65534\t65534\t65534\n"))
+        #expect(status.contains("\nCapEff:\t0000000000000000\n"))
+        #expect(status.contains("\nNoNewPrivs:\t1\n"))
+        #expect(!status.contains("\nGroups:\t0"))
+        let node = try rig.dial()
+        rig.relay.stop()
+        #expect(rig.machine.isGone(within: 10))
+        #expect(throws: JoinChannelError.self) {
+            let bytes = try node.read(deadline: Clocks.monotonic() + 5)
+            if bytes.isEmpty { throw JoinChannelError(.hungUp, "ended") }
+        }
+        let other = try RelayRig()
+        kill(try #require(other.machine.process), SIGKILL)
+        let deadline = Clocks.monotonic() + 10
+        while other.relay.ended == nil && Clocks.monotonic() < deadline { Clocks.sleep(0.05) }
+        #expect(other.relay.ended?.contains("relay on bee") == true)
+    }
+
+    @Test("a port that is taken is told")
+    func taken() throws {
+        let socket = try JoinSockets.listen(on: "0.0.0.0", port: 0)
+        let port = JoinSockets.port(of: socket.number)
+        #expect(throws: ControllerError.self) { try RelayRig(port: port) }
+        _ = consume socket
+    }
+}
+
+/// A relay, and a listener that takes its connections.
+private final class RelayRig {
+    let machine = RelayMachine()
+    let relay: JoinRelay
+    private let listener: JoinListener
+    private let key: SecretBytes
+    private let admitted = Admitted()
+
+    final class Admitted: Sendable { let streams = Mutex<[JoinStream]>([]) }
+
+    struct Keys: JoinKeys {
+        let only: SecretBytes
+        func key(of identity: [UInt8]) -> any SecretMaterial { only }
+    }
+
+    init(port: UInt16 = 0) throws {
+        let key = try SecretBytes(random: 32)
+        self.key = key
+        let admitted = admitted
+        let listener = try JoinListener(
+            ListeningSockets(), keys: Keys(only: key),
+            admitted: { stream in admitted.streams.withLock { $0.append(stream) } },
+            refused: { _ in })
+        self.listener = listener
+        relay = try JoinRelay(
+            on: Node(name: "bee", connect: .local), port: port, seconds: 120, carrier: machine,
+            timeout: 10, taken: { listener.offer($0, from: $1) })
+    }
+
+    deinit {
+        relay.stop()
+        listener.stop()
+    }
+
+    func dial() throws -> JoinStream {
+        try JoinDialler().dial("127.0.0.1", port: relay.port, as: [1], key: key, timeout: 10)
+    }
+
+    func next() -> JoinStream? {
+        let deadline = Clocks.monotonic() + 10
+        while Clocks.monotonic() < deadline {
+            if let stream = admitted.streams.withLock({ $0.popLast() }) { return stream }
+            Clocks.sleep(0.01)
+        }
+        return nil
+    }
+}
+
+/// This machine as a node, with the program where it was built.
+private final class RelayMachine: Carrier, CarrierSession {
+    static let program =
+        getenv("MESHPROOF_BIN").map { String(cString: $0) } ?? ".build/debug/meshproof"
+    let description = "this machine"
+
+    func connect(to node: Node, timeout: Double) throws(ControllerError) -> any CarrierSession {
+        self
+    }
+
+    func run(_ command: String, timeout: Double) throws(ControllerError) -> CommandResult {
+        throw ControllerError(.usage, "not here")
+    }
+
+    func upload(
+        fileAt path: String, to command: String, timeout: Double,
+        progress: @escaping (Int, Int) -> Void
+    ) throws(ControllerError) -> CommandResult { throw ControllerError(.usage, "not here") }
+
+    func open(_ command: String) throws(ControllerError) -> any ByteStream {
+        let words = command.split(separator: " ").dropFirst().map(String.init)
+        do {
+            let stream = try ChildStream([Self.program] + words)
+            opened.withLock { $0 = stream }
+            return stream
+        } catch { throw ControllerError(.unreachable, "\(error)") }
+    }
+
+    private let opened = Mutex<ChildStream?>(nil)
+
+    /// The relay's process.
+    var process: Int32? { opened.withLock { $0?.process } }
+
+    func isGone(within seconds: Double) -> Bool {
+        let deadline = Clocks.monotonic() + seconds
+        while Clocks.monotonic() < deadline {
+            guard let process else { return true }
+            if kill(process, 0) != 0 { return true }
+            Clocks.sleep(0.05)
+        }
+        return false
+    }
+}
