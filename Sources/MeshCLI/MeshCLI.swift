@@ -94,7 +94,8 @@ public enum MeshCLI {
             return failure.exitCode
         case let failure as NodeError:
             say(
-                failure.code == .join ? failure.message : failure.description(withHint: false),
+                failure.operation == "join"
+                    ? failure.message : failure.description(withHint: false),
                 failure.hint.isEmpty ? nil : failure.hint)
             return failure.code == .usage
                 ? ExitCode.usage

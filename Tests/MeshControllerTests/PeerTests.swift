@@ -55,6 +55,30 @@ struct PeerTests {
         #expect(throws: ControllerError.self) { try add("phone") }
     }
 
+    @Test("a node that joins is added once, invited again as it is, and no other is made one")
+    func invited() throws {
+        var topology = try Self.topology()
+        func invite(
+            _ name: String, to services: [String] = [], endpoint: String? = nil
+        ) throws -> [TopologyEdit] {
+            try PeerEdits.invite(
+                Node(name: name, connect: .join, endpoint: endpoint), edgesTo: services,
+                via: .wireguard, path: nil, in: topology)
+        }
+        let nas = Node(name: "nas", connect: .join)
+        let edge = Edge(from: "nas", to: "llm", via: .wireguard)
+        #expect(
+            try invite("nas", to: ["llm"]) == [.addNode(nas), .addEdge(edge, path: "chat")])
+        topology.nodes.append(nas)
+        #expect(try invite("nas").isEmpty)
+        #expect(try invite("nas", to: ["llm"]) == [.addEdge(edge, path: "chat")])
+        topology.paths[0].edges.append(edge)
+        #expect(try invite("nas", to: ["llm"]).isEmpty)
+        #expect(throws: ControllerError.self) { try invite("nas", endpoint: "192.0.2.9") }
+        // It is reached by SSH: an invite would hand its name to somebody else.
+        #expect(throws: ControllerError.self) { try invite("gpu") }
+    }
+
     @Test("what hangs on a node is named, and goes only with it when that is asked for")
     func dependents() throws {
         var topology = try Self.topology()

@@ -46,6 +46,10 @@ struct JoinTests {
         let error = code { _ = try JoinRun(try Self.token(), root: box.root) { _ in } }
         #expect(error?.code == .otherController)
         #expect(error?.hint.contains("node leave --mesh lab") == true)
+        try box.enrolled(as: "nas", by: 8)
+        let foreign = code { _ = try JoinRun(try Self.token(), root: box.root) { _ in } }
+        #expect(foreign?.code == .otherController)
+        #expect(foreign?.hint.contains("token is still good") == true, "nothing was dialled")
         // The same node goes on from where it was left.
         try box.enrolled(as: "nas")
         _ = try JoinRun(try Self.token(), root: box.root) { _ in }
@@ -183,12 +187,12 @@ private final class JoinBox {
         try? Files.removeTree(root)
     }
 
-    func enrolled(as node: String) throws {
+    func enrolled(as node: String, by key: UInt8 = 9) throws {
         guard let folders = NodeFolders(mesh: "lab", root: root) else { return }
         try Files.makeFolder(folders.state)
         let identity = NodeIdentity(
             meshID: String(repeating: "0", count: 32), mesh: "lab", node: node,
-            controllerKey: PublicKey(bytes: [UInt8](repeating: 9, count: 32)) ?? .zero)
+            controllerKey: PublicKey(bytes: [UInt8](repeating: key, count: 32)) ?? .zero)
         try identity.write(folders, FileStorage())
     }
 

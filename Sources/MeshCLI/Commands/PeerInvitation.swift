@@ -218,7 +218,9 @@ struct PeerInvitation {
                     from: peer, up: report), command: "peer invite", to: workspace.output)
         } else {
             // The token may be piped: what is said goes beside it.
-            UpView(workspace.errors).print(report)
+            let isIn = report.badNodes.allSatisfy { $0.node != name }
+            UpView(workspace.errors).print(
+                report, again: isIn ? "meshproof up" : "meshproof peer invite \(name)")
         }
         return report.isGood ? ExitCode.fine : ExitCode.failure
     }

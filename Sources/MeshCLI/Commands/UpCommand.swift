@@ -51,7 +51,8 @@ struct UpView {
 
     init(_ output: Output) { self.output = output }
 
-    func print(_ report: UpReport) {
+    /// - Parameter again: what goes on from here where something is left to do.
+    func print(_ report: UpReport, again: String = "meshproof up") {
         let style = output.style
         let bad = report.badNodes
         let seconds = "\(Human.tenth(report.seconds)) s"
@@ -119,7 +120,7 @@ struct UpView {
         } else if !bad.isEmpty && bad.allSatisfy({ $0.state == .away }) {
             output.line("  next: meshproof status says when it was fetched")
         } else {
-            output.line("  then: meshproof up, again")
+            output.line("  then: \(again), again")
         }
     }
 }

@@ -153,7 +153,8 @@ public final class JoinInvite: Sendable {
         var error: String? = "the controller did not come to an end"
         if let outcome {
             let isGood = outcome.state == .changed || outcome.state == .unchanged
-            error = isGood ? nil : outcome.error ?? "it is not as the topology wants it"
+            let fix = outcome.fix.map { "; fix: \($0)" } ?? ""
+            error = isGood ? nil : (outcome.error ?? "it is not as the topology wants it") + fix
         }
         let order = JoinEnd(error: error, reaches: Self.reaches(node, in: topology))
         let deadline = Clocks.monotonic() + 5

@@ -59,16 +59,21 @@ package struct JoinRun: Sendable {
         _ invitation: JoinInvitation, _ folders: NodeFolders
     ) throws(NodeError) {
         guard let pinned = try NodeIdentity.read(folders, FileStorage()) else { return }
-        // A former try may have come this far. What another key has pinned may be the same controller's older one:
-        // enrolment looks at the chain between them.
-        if pinned.node == invitation.node { return }
+        let what: String
+        if pinned.node != invitation.node {
+            what =
+                "is node \(pinned.node) of a mesh of this name, and the token is for \(invitation.node)"
+        } else if pinned.controllerKey != invitation.controllerKey {
+            what = "has pinned another controller's key, or an older one of this controller"
+        } else {
+            // A former try has come this far: it goes on from there.
+            return
+        }
         throw NodeError(
-            .otherController, "join", invitation.mesh,
-            "this machine is node \(pinned.node) of a mesh of this name, and the token is for "
-                + invitation.node,
+            .otherController, "join", "", "this machine \(what)",
             hint:
-                "run `meshproof node leave --mesh \(invitation.mesh)` here first, if that is no longer wanted"
-        )
+                "if that is no longer wanted, run `meshproof node leave --mesh \(invitation.mesh)` here first; the token "
+                + "is still good")
     }
 
     /// Joins.
