@@ -17,7 +17,7 @@ struct VerifyDocumentTests {
             + FindingCode.allCases.map(\.rawValue)
         let fields = [
             "format", "run", "mesh", "began", "passive", "topology", "nodes", "edges", "forbidden",
-            "required", "receipt", "selection",
+            "required", "receipt", "selection", "notes",
         ]
         #expect(Set(named) == Set(words + fields))
     }
