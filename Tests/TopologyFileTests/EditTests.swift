@@ -47,6 +47,16 @@ struct EditTests {
         #expect(bytes == original)
     }
 
+    @Test("a node that joins by itself is written as it is read")
+    func joins() throws {
+        let lap = Node(name: "lap", connect: .join)
+        let head = "mesh: { name: home, network: 10.77.0.0/24 }\nnodes:\n  a: { connect: local }\n"
+        let edited = try TopologyFile.edit(Array(head.utf8), name: "t", [.addNode(lap)])
+        #expect(edited.topology.nodes.last == lap)
+        #expect(
+            String(decoding: edited.bytes, as: UTF8.self) == head + "  lap: { connect: join }\n")
+    }
+
     @Test("there are at least thirty ways to write one")
     func enough() {
         #expect(EditFixture.all.count >= 30)

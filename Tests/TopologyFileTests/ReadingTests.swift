@@ -125,6 +125,32 @@ struct ReadingTests {
             ])
     }
 
+    @Test(
+        "any number of nodes may join by themselves; what is within its node may have the agents' port"
+    )
+    func joins() throws {
+        let outcome = Samples.parse(
+            Samples.file(
+                nodes: """
+                    nodes:
+                      edge: { connect: ssh://a }
+                      lap: { connect: join }
+                      nas: { connect: join, endpoint: nas.example }
+                      phone: { managed: false }
+                    """,
+                services: """
+                    services:
+                      web: { on: lap, kind: http, port: 51820, bind: loopback }
+                      out: { on: nas, kind: http, port: 51820, bind: 192.0.2.9 }
+                      app: { on: phone, kind: http, port: 51820 }
+                    """))
+        #expect(outcome.diagnostics.map(\.description) == [])
+        let topology = try #require(outcome.topology)
+        #expect(topology.nodes.map(\.isReachedByMail) == [false, true, true, false])
+        #expect(topology.contactedNodes.map(\.name) == ["edge"])
+        #expect(topology.nodes[2] == Node(name: "nas", connect: .join, endpoint: "nas.example"))
+    }
+
     @Test("one edge may be part of several paths")
     func sharedEdge() {
         let text = Samples.file(

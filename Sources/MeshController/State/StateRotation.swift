@@ -138,7 +138,10 @@ extension ControllerState {
             let registry = NodeRegistry(store)
             for name in try registry.all().keys.sorted() {
                 try registry.update(name) { record in
-                    if let wireguard { record.keys[wireguard] = nil }
+                    if let wireguard {
+                        record.keys[wireguard] = nil
+                        record.mailKeys?[wireguard] = nil
+                    }
                     if let ssh { record.sshKeys?[ssh] = nil }
                 }
             }
