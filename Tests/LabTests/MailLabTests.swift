@@ -103,6 +103,34 @@ struct MailLabTests {
         }
         #expect(isTaken)
     }
+
+    @Test("a rotation that goes on without a node leaves no mail that could let it in")
+    func rotation() throws {
+        let lab = try LabMesh("tmailrot", hosts: ["ant", "bee", "cat"])
+        let whole = try Files.read(lab.topologyPath)
+        try lab.drop("cat")
+        try lab.up()
+        try lab.switchOff("bee")
+        try Files.replace(lab.topologyPath, with: whole, mode: 0o644)
+        _ = try lab.meshproof("--lab", "up", "--timeout", "5")
+        let mail = "/var/lib/meshproof/\(lab.mesh)/mail/bee.json"
+        #expect(try lab.on("ant", "test", "-e", mail).status.isSuccess)
+        #expect(try lab.on("cat", "test", "-e", mail).status.isSuccess)
+        let rotate = try lab.meshproof(
+            "--lab", "rotate", "--force-retire", "bee", "--yes", "--timeout", "5", timeout: 300)
+        #expect(rotate.status == .code(0), "\(rotate.text)\(rotate.errorText)")
+        for host in ["ant", "cat"] {
+            #expect(try !lab.on(host, "test", "-e", mail).status.isSuccess, "\(host) keeps mail")
+        }
+        try lab.switchOn("bee")
+        Clocks.sleep(15)
+        #expect(try !lab.on("bee", "ping", "-c", "2", "-W", "2", "10.88.0.1").status.isSuccess)
+        let log = try lab.on("bee", "cat", "/var/lib/meshproof/\(lab.mesh)/agent.log").text
+        #expect(!log.contains("has come by"), "\(log)")
+        // The controller alone lets it in again.
+        #expect(try lab.up().isGood)
+        #expect(try lab.on("bee", "ping", "-c", "1", "-W", "5", "10.88.0.1").status.isSuccess)
+    }
 }
 
 extension LabMesh {

@@ -18,7 +18,7 @@ extension CommandTable {
             back until old keys are being wiped. The new set's UDP port (the mesh's port and
             the next, in turn) must be open at the endpoints. A node that cannot be reached
             keeps it from beginning, unless it is gone on without, which cuts it off until up
-            brings it back.
+            brings it back. A node that joins by itself (connect: join) cannot take part.
 
             A phone keeps its own key and needs its peers' new ones: peer show NAME --qr gives
             them. Until it is seen with them, and for the grace period at most, its peers keep
@@ -90,7 +90,7 @@ extension CommandTable {
         let state = try workspace.state(writing: true)
         if !without.isEmpty {
             try workspace.confirm(
-                "This cuts \(without.joined(separator: ", ")) off from mesh \(workspace.topology.mesh.name) until meshproof up brings it back. Go on?"
+                "This cuts \(without.joined(separator: ", ")) off from mesh \(workspace.topology.mesh.name) until meshproof up brings it back, or it joins again. Go on?"
             )
         }
         let progress = workspace.progress()
