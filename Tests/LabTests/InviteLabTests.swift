@@ -48,6 +48,7 @@ struct InviteLabTests {
         #expect(again.errorText.contains("Nothing was changed on this machine"))
         try lab.statusIsHonest()
         try lab.secretIsNowhere(token)
+        try lab.laterChangesArrive()
     }
 
     @Test("through a relay on a node that both reach, which ends with the invite and has no rights")
@@ -171,6 +172,24 @@ final class InviteLab {
         #expect(peering?.state == .alive)
         let verify = try lab.meshproof("--lab", "verify", "--json")
         #expect(verify.status == .code(3), "an edge of a node that cannot be asked is not proven")
+    }
+
+    /// What the topology says later reaches the machine through its peer, without another invite.
+    func laterChangesArrive() throws {
+        let text = String(decoding: try Files.read(lab.topologyPath), as: UTF8.self)
+        let service = "  web: { on: ant, kind: http, port: 8080 }\n"
+        let edge = "      - nas -> web: wireguard"
+        try #require(text.contains(service) && text.contains(edge), "\(text)")
+        let changed = text.replacing(
+            service, with: service + "  extra: { on: ant, kind: http, port: 8090 }\n"
+        ).replacing(edge, with: edge + "\n      - nas -> extra: wireguard")
+        try Files.replace(lab.topologyPath, with: Array(changed.utf8), mode: 0o644)
+        let report = try lab.up()
+        #expect(report.nodes.first { $0.node == "nas" }?.state == .mailed)
+        let hasCome = try LabMesh.wait(LabConditions.isUnderEmulation ? 300 : 120) {
+            try lab.on("nas", "getent", "hosts", "extra.\(lab.mesh)").status.isSuccess
+        }
+        #expect(hasCome)
     }
 
     /// Neither on the controller's disk nor on the node's, nor in what either keeps.
