@@ -44,8 +44,8 @@ private final class JoinSession: OrderedSession, @unchecked Sendable {
             throw Self.unexpected(answer, to: "look around")
         }
         var probe = NodeProbe()
-        probe.system = look.system
-        probe.machine = look.machine
+        probe.system = Self.plain(look.system)
+        probe.machine = Self.plain(look.machine)
         probe.digest = look.digest
         probe.isEnrolled = look.isEnrolled
         probe.hasSocket = look.hasSocket
@@ -105,9 +105,16 @@ private final class JoinSession: OrderedSession, @unchecked Sendable {
         if case .refused(let refusal) = answer {
             let code: ControllerError.Code =
                 [.otherController, .notEnrolled].contains(refusal.code) ? .enroll : .agent
-            return ControllerError(code, refusal.message)
+            return ControllerError(code, plain(refusal.message))
         }
         return ControllerError(.agent, "the node's answer to \(request) makes no sense")
+    }
+
+    /// The node's words, without what a terminal would obey.
+    private static func plain(_ text: String) -> String {
+        String(
+            decoding: text.utf8.prefix(500).map { (0x20...0x7e).contains($0) ? $0 : 0x3f },
+            as: UTF8.self)
     }
 
     // MARK: What there is no way to do
