@@ -1,4 +1,4 @@
-package import Glibc
+import Glibc
 package import MeshModel
 
 /// A `sockaddr_in` or `sockaddr_in6` of an address and a port.
