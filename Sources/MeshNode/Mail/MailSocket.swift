@@ -20,7 +20,7 @@ enum MailSocket {
             isIPv6 ? IPV6_FREEBIND : IP_FREEBIND, place)
         let number = socket.number
         let name = SocketName(place)
-        try check("bind", place.description) { name.with { Glibc.bind(number, $0, $1) } }
+        try check("bind", place.description) { name.lend { Glibc.bind(number, $0, $1) } }
         try check("listen", place.description) { Glibc.listen(number, 64) }
         return socket
     }
@@ -44,7 +44,7 @@ enum MailSocket {
         let socket = try make(place, by: interface)
         let number = socket.number
         let name = SocketName(place)
-        let code = name.with { Glibc.connect(number, $0, $1) == 0 ? 0 : errno }
+        let code = name.lend { Glibc.connect(number, $0, $1) == 0 ? 0 : errno }
         if code == 0 { return socket }
         if code != EINPROGRESS {
             throw SystemError("connect", place.description, errno: code)
@@ -105,6 +105,17 @@ enum MailSocket {
             case AF_INET6: IPAddress(bytes: bytes[8..<24])
             default: nil
             }
+        }
+    }
+}
+
+extension SocketName {
+    /// Lends it to a call such as `bind(2)`. In each module that needs it: a C type has no place in what modules share.
+    fileprivate func lend<Result>(
+        _ body: (UnsafePointer<sockaddr>?, socklen_t) -> Result
+    ) -> Result {
+        bytes.withUnsafeBytes {
+            body($0.baseAddress?.assumingMemoryBound(to: sockaddr.self), socklen_t($0.count))
         }
     }
 }
