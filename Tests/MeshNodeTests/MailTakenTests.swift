@@ -12,6 +12,7 @@ struct MailTakenTests {
     init() throws {
         world = try TestWorld()
         try world.install(try document(1))
+        world.pass(30)
     }
 
     /// A document whose peer keeps mail.
@@ -52,6 +53,17 @@ struct MailTakenTests {
         let errand = try #require(errands().first)
         world.core.mailReplied(MailReply(errand: errand, outcome: outcome), at: world.now)
         return errand
+    }
+
+    @Test("nobody is asked for half a minute after a controller was here")
+    func rests() throws {
+        let world = try TestWorld()
+        try world.install(try document(1))
+        world.core.kernelChanged(at: world.now)
+        world.pass(29)
+        #expect(world.core.mailToAsk(at: world.now, chance: 0).isEmpty)
+        world.pass(1)
+        #expect(world.core.mailToAsk(at: world.now, chance: 0).map(\.node) == ["edge"])
     }
 
     @Test("it is applied with its preshared key, and confirmed once a peer answers anew")

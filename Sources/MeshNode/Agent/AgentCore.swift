@@ -43,6 +43,8 @@ package final class AgentCore {
     private var superseded = DesiredNode.bare
     let mailbox: Mailbox
     var mailRound = MailRound()
+    /// Until when nobody is asked for mail, since a controller has just told this node all there is.
+    var mailRestsUntil = -Double.infinity
     /// When peers are asked whether they can be reached after a change that came as mail, and whose turn it is.
     var confirmDue = Double.infinity
     var confirmTurn = 0
@@ -257,6 +259,7 @@ package final class AgentCore {
             try store.commit(
                 until: now.monotonic + window, bootID: bootID, isByMail: isByMail)
             committer = connection
+            if !isByMail { restFromMail(at: now) }
             pacer.reset()
             followNames()
             followHandshakes(at: now)
@@ -317,6 +320,7 @@ package final class AgentCore {
         committer = nil
         log.notice("revision \(revision) is confirmed")
         documentChanged(at: now)
+        restFromMail(at: now)
         mailRound.begin(at: now.monotonic)
     }
 

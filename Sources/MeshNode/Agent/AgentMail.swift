@@ -8,6 +8,8 @@ extension AgentCore {
     static let mailWindow = 60.0
     /// How often peers are asked while a change waits for one of them. *Units:* seconds.
     static let confirmInterval = 2.0
+    /// How long nobody is asked after a controller was here. *Units:* seconds.
+    static let mailRest = 30.0
     /// A controller that has staged a change commits it within this time. *Units:* seconds.
     static let stagingTime = 120.0
 
@@ -69,8 +71,12 @@ extension AgentCore {
         if let pending = store.unconfirmed {
             return pending.isByMail ? confirmDue : .infinity
         }
-        return mailRound.nextDue ?? .infinity
+        return max(mailRound.nextDue ?? .infinity, mailRestsUntil)
     }
+
+    /// Leaves peers alone for a while: on new peerings one end is to greet. Were both to ask at once, WireGuard would have
+    /// each drop the other's greeting, and try again after 5 s.
+    func restFromMail(at now: Moment) { mailRestsUntil = now.monotonic + Self.mailRest }
 
     /// Whom to ask now; they count as asked.
     package func mailToAsk(at now: Moment, chance: Double) -> [MailErrand] {
