@@ -145,6 +145,11 @@ struct MailTests {
         mesh.add("late")
         _ = try mesh.up()
         try take(at: "edge", inForce: 2)
+        // One mailbox alone is not believed.
+        let doubted = try outcome(try mesh.up(), "gpu")
+        #expect(doubted.state == .away && doubted.mailboxes == ["db", "late"])
+        #expect(doubted.revision == 2)
+        for name in ["db", "late"] { try take(at: name, inForce: 2) }
         let told = try outcome(try mesh.up(), "gpu")
         #expect(told.state == .away && told.mailboxes.isEmpty)
         #expect(told.error == "away; it has fetched its change, revision 2, from edge")
@@ -153,6 +158,30 @@ struct MailTests {
         #expect(again.state == .away && again.revision == 3)
         #expect(try kept("edge", for: "gpu")?.kept.revision == 3)
         #expect(try kept("edge", for: "gpu")?.kept.takenAt == nil)
+    }
+
+    @Test("a mailbox that claims to have it all keeps nothing from the others")
+    func liar() throws {
+        mesh.add("late")
+        for name in ["db", "late"] { try mesh.machine(name).trouble(.noMail) }
+        #expect(try outcome(try mesh.up(), "gpu").mailboxes == ["edge"])
+        try take(at: "edge", inForce: 2)
+        for name in ["db", "late"] { try mesh.machine(name).trouble() }
+        let anew = try outcome(try mesh.up(), "gpu")
+        #expect(anew.state == .away && anew.mailboxes == ["db", "edge", "late"])
+        #expect(try kept("db", for: "gpu")?.kept.revision == 3)
+    }
+
+    @Test("a number near the greatest, which a mailbox claims to have seen, is not counted on from")
+    func greatest() throws {
+        mesh.add("late")
+        _ = try mesh.up()
+        for lie: UInt64 in [UInt64.max, UInt64.max - 1, 1 << 40] {
+            try mesh.machine("edge").state.withLock { $0.mail["gpu"]?.kept.revision = lie }
+            mesh.add("later-\(lie % 7)")
+            let report = try outcome(try mesh.up(), "gpu")
+            #expect(report.state == .away && report.revision < 20)
+        }
     }
 
     @Test("where no peer would keep it, that is said")

@@ -129,7 +129,8 @@ struct RotateScopeTests {
             #expect(throws: ControllerError.self, performing: { _ = try body() })?.description ?? ""
         }
         #expect(refusal { try begin(["bea"]) }.contains("did you mean bee?"))
-        #expect(refusal { try begin(["bee"], without: ["bee"]) }.contains("cannot make a new key"))
+        #expect(refusal { try begin(["bee"], without: ["bee"]) }.contains("would not be cut off"))
+        #expect(refusal { try begin(["bee"], without: ["ant"]) }.contains("would not be cut off"))
         mesh.topology.nodes.append(Node(name: "phone", managed: false))
         mesh.topology.nodes[4].publicKey = PublicKey(bytes: [UInt8](repeating: 9, count: 32))
         #expect(try mesh.up().isGood)

@@ -46,9 +46,13 @@ struct RotateView {
     func printDetails(_ report: RotateReport) {
         let style = output.style
         for notice in report.grace { output.hang("  \(style.yellow("!")) ", notice.message) }
+        let isPartial = report.scope != nil || report.preshared
         for name in report.without {
             output.line(
-                "  \(style.yellow("!")) \(name) is cut off until meshproof up brings it back")
+                "  \(style.yellow("!")) \(name) "
+                    + (isPartial
+                        ? "was gone on without, and keeps its keys"
+                        : "is cut off until meshproof up brings it back"))
         }
         for pair in report.silent {
             output.line("  \(style.yellow("!")) \(pair) had no handshake before, and has none now")

@@ -26,11 +26,7 @@ struct RotateBeginning {
             let nodes = scope.nodes.union(scope.pairs.flatMap { [$0.a, $0.b] })
             plan.scope = PeeringScope(nodes: nodes)
             try refuseUnmanagedPeers(of: nodes)
-            if let lost = without.first(where: nodes.contains) {
-                throw ControllerError(
-                    .usage, "\(lost) cannot make a new key and be gone on without",
-                    hint: "meshproof rotate --force-retire \(lost) replaces the others' keys")
-            }
+            try Self.refuseRetiring(without, in: topology)
         }
         plan.drain = drain
         if wireguard { plan.wireguard = .init(after: state.generations.wireguard) }
@@ -45,9 +41,19 @@ struct RotateBeginning {
     func beginPreshared(_ scope: PeeringScope?) throws(ControllerError) {
         var plan = try newPlan()
         if let scope { try check(scope) }
+        try Self.refuseRetiring(without, in: topology)
         plan.scope = scope
         plan.preshared = .init(after: state.generations.wireguard)
         try open(plan)
+    }
+
+    /// Only where every node has a new key is one that goes without cut off: with its old key it is let in by all whose
+    /// keys are not replaced, and by those whose preshared keys alone are.
+    static func refuseRetiring(_ names: [String], in topology: Topology) throws(ControllerError) {
+        guard let lost = names.first(where: { topology.node($0)?.managed == true }) else { return }
+        throw ControllerError(
+            .usage, "\(lost) would not be cut off by this: only new keys on the whole mesh do that",
+            hint: "meshproof rotate --force-retire \(lost)")
     }
 
     /// *Returns:* whether there is something to do: keys that are due, or a grace period to look after.

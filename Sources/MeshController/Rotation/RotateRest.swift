@@ -70,7 +70,10 @@ extension RotateRun {
                 return !isStanding
                     || tunnel.observed?.tunnel.clientKey != wanted[tunnel.from]?.client
             }
-            let draining = tunnels.reduce(0) { $0 + ($1.observed?.draining ?? 0) }
+            // What nodes say is no reason to overflow.
+            let draining = tunnels.reduce(0) {
+                $0 + min(max($1.observed?.draining ?? 0, 0), 1 << 20)
+            }
             let passed = Clocks.monotonic() - began
             if pending.isEmpty && (draining == 0 || passed >= plan.drain) {
                 if draining > 0 {

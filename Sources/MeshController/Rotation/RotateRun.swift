@@ -77,9 +77,9 @@ public struct RotateRun: Sendable {
                 return RotateReport(
                     mesh: topology.mesh.name, run: "", outcome: .notDue, without: [])
             }
-        case .resume: try goOn(without: without)
+        case .resume: try goOn(without: without, isBack: false)
         case .abort:
-            try goOn(without: without)
+            try goOn(without: without, isBack: true)
             isBack = true
         }
         guard let open = state.openRotation else { throw Self.nothingOpen }
@@ -101,8 +101,19 @@ public struct RotateRun: Sendable {
     private static let nothingOpen = ControllerError(
         .usage, "no rotation is open", hint: "meshproof rotate begins one")
 
-    private func goOn(without: [String]) throws(ControllerError) {
-        guard var plan = state.openRotation?.plan else { throw Self.nothingOpen }
+    private func goOn(without: [String], isBack: Bool) throws(ControllerError) {
+        guard let open = state.openRotation else { throw Self.nothingOpen }
+        var plan = open.plan
+        let isPartial = plan.scope != nil || plan.preshared != nil
+        if isPartial, !isBack, open.progress.canGoBack(plan),
+            let lost = without.first(where: { topology.node($0)?.managed == true })
+        {
+            throw ControllerError(
+                .usage,
+                "\(lost) would not be cut off by this: only new keys on the whole mesh do that",
+                hint: "meshproof rotate --abort --force-retire \(lost), and then "
+                    + "meshproof rotate --force-retire \(lost)")
+        }
         let all = Set(plan.without).union(without).sorted()
         if all == plan.without { return }
         plan.without = all

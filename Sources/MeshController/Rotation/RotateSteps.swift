@@ -20,9 +20,16 @@ extension RotateRun {
             return UpRun.Member(
                 contact: member.contact, report: try agent.observe(), bootstrap: member.bootstrap)
         }
+        let isPartial = plan.scope != nil || plan.preshared != nil
+        let isOpen = state.openRotation != nil
         try Self.refuse(found.failures) { names in
-            "bring \(names.joined(separator: ", ")) back, or go on without: "
-                + names.map { "--force-retire \($0)" }.joined(separator: " ")
+            let them = names.map { "--force-retire \($0)" }.joined(separator: " ")
+            let back = "bring \(names.joined(separator: ", ")) back, or "
+            if !isPartial { return back + "go on without: \(them)" }
+            return back
+                + (isOpen
+                    ? "meshproof rotate --abort \(them)"
+                    : "replace the whole mesh's keys without: meshproof rotate \(them)")
         }
         let members = nodes.compactMap { found.results[$0.name] }
         for member in members { try state.record(member.report.hello, of: member.contact.node) }

@@ -54,7 +54,9 @@ extension UpRun {
         let mailboxes: [String]
         /// Those of them that keep just this already, by the revision that they know it by.
         let waiting: [String]
-        /// Whether one of them says that the node has taken it; when.
+        /// Whether one of them has never had just this.
+        let isLacking: Bool
+        /// Whether all of them say that the node has taken it; the first one.
         let taken: (at: Double, by: String)?
         let revision: UInt64
         /// The highest revision of the node that any of its mailboxes knows of.
@@ -109,33 +111,38 @@ extension UpRun {
         let isSame = try handed?.digest == ControllerState.digest(of: document)
         let peers = Set(document.mail?.peers.map(\.node) ?? [])
         let boxes = members.filter { peers.contains($0.name) }
+        let kept = boxes.map { box in box.report.mail?.first { $0.node == node.name } }
         let seen =
-            boxes.compactMap { box in
-                box.report.mail?.first { $0.node == node.name }?.revision
-            }.max() ?? 0
+            kept.compactMap { $0?.revision }
+            .filter { Self.isCredible($0, after: handed?.revision ?? 0) }.max() ?? 0
         guard isSame, let handed else {
             return Parcel(
                 node: node, document: document, mailboxes: boxes.map(\.name), waiting: [],
-                taken: nil, revision: 0, seen: seen)
+                isLacking: true, taken: nil, revision: 0, seen: seen)
         }
         var waiting: [String] = []
-        var taken: (at: Double, by: String)?
-        for box in boxes {
-            guard let kept = box.report.mail?.first(where: { $0.node == node.name }),
-                kept.revision == handed.revision
-            else { continue }
-            if let at = kept.takenAt {
+        var takers: [(at: Double, by: String)] = []
+        for (box, mail) in zip(boxes, kept) where mail?.revision == handed.revision {
+            if let at = mail?.takenAt {
                 // One that was taken back needs another revision.
-                let isInForce = (kept.inForce ?? .max) >= handed.revision
-                if isInForce, at < taken?.at ?? .infinity { taken = (at, box.name) }
+                if (mail?.inForce ?? .max) >= handed.revision { takers.append((at, box.name)) }
             } else {
                 waiting.append(box.name)
             }
         }
+        let isLacking = waiting.count + takers.count < boxes.count
+        // One mailbox alone is not believed where another has never had it, or has it still.
+        var taken = takers.count == boxes.count ? takers.min { $0.at < $1.at } : nil
         if handed.mailedAt == nil { taken = (0, "") }
         return Parcel(
             node: node, document: document, mailboxes: boxes.map(\.name), waiting: waiting,
-            taken: taken, revision: handed.revision, seen: seen)
+            isLacking: isLacking, taken: taken, revision: handed.revision, seen: seen)
+    }
+
+    /// Whether a revision may be what mailboxes have really seen, of a state that is older than they: nobody signs for what
+    /// a mailbox says, and a number near the greatest would leave its node with nothing that is newer.
+    static func isCredible(_ revision: UInt64, after known: UInt64) -> Bool {
+        revision <= known || revision - known <= 1 << 20
     }
 
     /// Signs and seals what is not in all of its mailboxes yet, by the next revision.
@@ -145,8 +152,7 @@ extension UpRun {
         var parcels = parcels
         let open = parcels.indices.filter { index in
             let parcel = parcels[index]
-            return parcel.taken == nil && !parcel.mailboxes.isEmpty
-                && Set(parcel.waiting) != Set(parcel.mailboxes)
+            return parcel.taken == nil && !parcel.mailboxes.isEmpty && parcel.isLacking
         }
         // Above what mailboxes have seen as well: this state may come out of an older backup.
         let revisions = try state.nextRevisions(

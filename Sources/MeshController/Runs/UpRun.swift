@@ -121,7 +121,8 @@ public struct UpRun: Sendable {
         let revisions = try state.nextRevisions(
             above: Dictionary(
                 uniqueKeysWithValues: changes.map {
-                    ($0.name, $0.member.report.hello.highestRevision)
+                    // What a node says of itself must not use up the numbers that there are.
+                    ($0.name, min($0.member.report.hello.highestRevision, .max / 2))
                 }))
         for index in changes.indices {
             changes[index].document.revision = revisions[changes[index].name] ?? 0

@@ -177,7 +177,7 @@ public struct RotationPlan: Codable, Sendable, Equatable {
         if let wireguard, let scope {
             if isHome == true {
                 result.wireguard = wireguard.to
-                for node in scope.nodes { result.nodesSince[node] = now }
+                for node in scope.nodes.subtracting(without) { result.nodesSince[node] = now }
             }
         } else if let wireguard {
             result.wireguard = wireguard.to

@@ -91,7 +91,7 @@ package final class AgentCore {
         if superseded == .bare { superseded = store.previous(check) }
         followNames()
         sweep(at: now)
-        if store.unconfirmed?.isByMail == true { confirmDue = now.monotonic }
+        proveMail(at: now)
         documentChanged(at: now)
     }
 

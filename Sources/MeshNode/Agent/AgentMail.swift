@@ -69,7 +69,7 @@ extension AgentCore {
     /// When somebody is to be asked. *Units:* monotonic seconds.
     package var mailDue: Double {
         if let pending = store.unconfirmed {
-            return pending.isByMail ? confirmDue : .infinity
+            return pending.isByMail && mailTarget != nil ? confirmDue : .infinity
         }
         return max(mailRound.nextDue ?? .infinity, mailRestsUntil)
     }
@@ -149,8 +149,15 @@ extension AgentCore {
         let steps = try commit(
             document.revision, window: Self.mailWindow, from: 0, isByMail: true, at: now)
         log.notice("mail: revision \(document.revision) is applied, \(steps.count) steps")
+        proveMail(at: now)
+    }
+
+    /// Has peers asked whether they can be reached since the change that came as mail.
+    func proveMail(at now: Moment) {
+        guard let pending = store.unconfirmed, pending.isByMail else { return }
         confirmDue = now.monotonic
         confirmTurn = 0
+        let document = pending.taken.document
         // Nobody could answer, and nobody could be cut off.
         if document.mail == nil { confirmByMail(document.revision, reachedBy: nil, at: now) }
     }

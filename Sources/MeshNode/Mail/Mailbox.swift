@@ -5,8 +5,9 @@ import Secrets
 
 /// What this node keeps for others until they fetch it. The agent's thread owns it.
 ///
-/// *Shape:* `mail/NODE.json`, 0600: the sealed mail, and after it was taken only the note of that. One a node, the newest.
-/// Nothing in it can be read here.
+/// *Shape:* `mail/NODE.json`, 0600: the sealed mail, and when it was said to be taken. One a node, the newest. Nothing in it
+/// can be read here. It stays until a newer one comes: whoever says that it was taken is known to be on the node, and may
+/// be any process there.
 package final class Mailbox {
     /// How much is kept in all. *Units:* bytes, sealed.
     package static let capacity = 32 << 20
@@ -27,12 +28,12 @@ package final class Mailbox {
 
     private struct Entry: Codable {
         var kept: KeptMail
-        var sealed: String?
+        var sealed: String
     }
 
     private let folders: NodeFolders
     private let storage: any NodeStorage
-    private var entries: [String: (kept: KeptMail, sealed: [UInt8]?)] = [:]
+    private var entries: [String: (kept: KeptMail, sealed: [UInt8])] = [:]
 
     /// A mailbox over a mesh's folders; ``load()`` fills it.
     package init(_ folders: NodeFolders, _ storage: any NodeStorage) {
@@ -48,17 +49,12 @@ package final class Mailbox {
             guard file == "\(name).json", Self.isName(name),
                 let bytes = try? storage.read(path(name)),
                 let entry = try? Wire.decode(Entry.self, from: bytes), entry.kept.node == name,
-                (entry.sealed == nil) == (entry.kept.takenAt != nil)
+                let sealed = Base64.decode(entry.sealed)
             else {
                 try remove("\(folders.mail)/\(file)")
                 continue
             }
-            let sealed = entry.sealed.flatMap(Base64.decode)
-            if (sealed == nil) != (entry.sealed == nil) {
-                try remove(path(name))
-            } else {
-                entries[name] = (entry.kept, sealed)
-            }
+            entries[name] = (entry.kept, sealed)
         }
     }
 
@@ -67,11 +63,9 @@ package final class Mailbox {
         entries.values.map(\.kept).sorted { $0.node < $1.node }
     }
 
-    /// What waits, by addressee.
+    /// What whoever has not got it yet is given, by addressee.
     package var waiting: [String: Waiting] {
-        entries.compactMapValues { entry in
-            entry.sealed.map { Waiting(revision: entry.kept.revision, sealed: $0) }
-        }
+        entries.mapValues { Waiting(revision: $0.kept.revision, sealed: $0.sealed) }
     }
 
     /// Keeps a mail in place of an older one. *Idempotency:* the same revision again changes nothing.
@@ -97,7 +91,7 @@ package final class Mailbox {
                     "mail of revision \(there.revision) for \(node) has been here already")
             }
         }
-        let others = entries.reduce(0) { $0 + ($1.key == node ? 0 : $1.value.sealed?.count ?? 0) }
+        let others = entries.reduce(0) { $0 + ($1.key == node ? 0 : $1.value.sealed.count) }
         guard others + sealed.count <= Self.capacity else {
             throw ProtocolError(
                 .failed, "the mailbox is full: \(others) of \(Self.capacity) bytes wait in it")
@@ -114,11 +108,12 @@ package final class Mailbox {
         var kept = entry.kept
         let isTaken = kept.takenAt == nil && call.highest >= kept.revision
         if isTaken { kept.takenAt = now.wall }
-        // Numbers that fall tell nothing new, and are not worth a write.
-        if !call.isSettling, kept.takenAt != nil, call.inForce > kept.inForce ?? 0 {
+        // Numbers that fall, or go on rising, tell nothing new, and are not worth a write.
+        let known = kept.inForce ?? 0
+        if !call.isSettling, kept.takenAt != nil, known < kept.revision, call.inForce > known {
             kept.inForce = call.inForce
         }
-        if kept != entry.kept { try write(kept, isTaken ? nil : entry.sealed) }
+        if kept != entry.kept { try write(kept, entry.sealed) }
         return isTaken
     }
 
@@ -132,9 +127,9 @@ package final class Mailbox {
         return gone
     }
 
-    private func write(_ kept: KeptMail, _ sealed: [UInt8]?) throws(NodeError) {
+    private func write(_ kept: KeptMail, _ sealed: [UInt8]) throws(NodeError) {
         do {
-            let entry = Entry(kept: kept, sealed: sealed.map(Base64.encode))
+            let entry = Entry(kept: kept, sealed: Base64.encode(sealed))
             try storage.replace(path(kept.node), with: try Wire.encode(entry))
         } catch let error as SystemError {
             throw NodeError("keep mail", error)
