@@ -2,16 +2,19 @@ import Glibc
 public import LinuxSystem
 import Synchronization
 
-/// Lets in whoever has a key, on one thread; nobody who has none can hold up those who have.
+/// Lets in whoever has a key, on one thread.
 ///
 /// Handshakes are not waited for: all are driven side by side, each has a deadline, and their number is bounded. Where
-/// there are too many, whoever has the most of them loses its oldest.
+/// there are too many, whoever has the most of them loses its oldest (``JoinCrowd``), but none that has shown the key.
+/// So strangers who say nothing cannot keep its place from a node whose first message has come. They can still delay it
+/// before that: by more connections than the kernel's queue holds, or than wait here, from as many addresses, within the
+/// time that the message takes; and whoever has recorded that message can fill the places with it.
 public final class JoinListener: Sendable {
     /// What keeps strangers from filling it.
     public struct Limits: Sendable {
         /// Handshakes at the same time.
         public var handshakes = 32
-        /// Handshakes at the same time from one address.
+        /// Handshakes at the same time from one IPv4 address or IPv6 /64 that has not shown the key.
         public var fromOneAddress = 8
         /// How long a handshake may take. *Units:* seconds.
         public var patience = 10.0

@@ -5,6 +5,8 @@ import LinuxSystem
 struct JoinListenerLoop {
     private struct Pending {
         let stream: JoinStream
+        /// By what it is counted.
+        let source: String
         var waits: IO.Readiness
         let deadline: Double
     }
@@ -109,27 +111,20 @@ struct JoinListenerLoop {
         let now = Clocks.monotonic()
         let stream: JoinStream
         do { stream = try listener.stream(number, from: peer, at: now) } catch { return }
-        makeRoom(for: peer)
         let one = Pending(
-            stream: stream, waits: .reading, deadline: now + listener.bounds.patience)
-        if let one = drive(one) { pending.append(one) }
-    }
-
-    /// Drops the oldest of an address that has too many, or of the one that has the most where there are too many in all.
-    private mutating func makeRoom(for peer: String) {
-        let counts = Dictionary(pending.map { ($0.stream.peer, 1) }, uniquingKeysWith: +)
-        var victim: String?
-        if counts[peer, default: 0] >= listener.bounds.fromOneAddress { victim = peer }
-        if victim == nil && pending.count >= listener.bounds.handshakes {
-            let most = counts.values.max()
-            // In the order in which they came: of several that have as many, the one that has waited longest.
-            victim = pending.first { counts[$0.stream.peer] == most }?.stream.peer
+            stream: stream, source: JoinCrowd.source(of: peer), waits: .reading,
+            deadline: now + listener.bounds.patience)
+        // First what it has to say: whoever shows the key with its first words does not lose its place.
+        guard let one = drive(one) else { return }
+        pending.append(one)
+        let crowd = JoinCrowd(
+            limit: listener.bounds.handshakes, perSource: listener.bounds.fromOneAddress)
+        let entries = pending.map {
+            JoinCrowd.Entry(source: $0.source, isProven: $0.stream.hasShownKey)
         }
-        guard let victim, let index = pending.firstIndex(where: { $0.stream.peer == victim }) else {
-            return
-        }
-        let dropped = pending.remove(at: index)
+        guard let index = crowd.givesWay(in: entries) else { return }
         listener.refuse(
-            dropped.stream, JoinChannelError(.timeout, "too many handshakes at the same time"))
+            pending.remove(at: index).stream,
+            JoinChannelError(.timeout, "too many handshakes at the same time"))
     }
 }

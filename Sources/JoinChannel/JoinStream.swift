@@ -49,6 +49,10 @@ public final class JoinStream: @unchecked Sendable {
     /// The socket's number, to be waited for together with others.
     var number: Int32 { socket.number }
 
+    /// Whether the other end's first message was made with the key. Who has not got it can only play back a message that
+    /// it has recorded, and comes no further than that. *Source:* RFC 8446 section 4.2.11.2, the binder.
+    var hasShownKey: Bool { SSL_session_reused(ssl) == 1 }
+
     /// How far a step came.
     enum Step: Equatable {
         case done

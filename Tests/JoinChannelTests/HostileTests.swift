@@ -120,6 +120,53 @@ struct HostileTests {
         #expect(door.wait { $0.admitted.map(\.peer) == ["far away"] })
     }
 
+    @Test(
+        "a crowd from one IPv6 /64 takes nobody else's place, though each is an address of its own")
+    func wideCrowd() throws {
+        var limits = JoinListener.Limits()
+        limits.handshakes = 16
+        let door = try Door(limits: limits)
+        var ends: [Int32] = []
+        defer { for number in ends { close(number) } }
+        ends.append(try door.offer(from: "198.51.100.7").release())
+        for number in 0..<64 {
+            ends.append(try door.offer(from: "2001:db8:0:1:\(number)::1").release())
+        }
+        #expect(door.wait { $0.refused.count >= 56 })
+        #expect(door.now.refused.count == 56)
+        #expect(door.now.refused.allSatisfy { $0.peer.hasPrefix("2001:db8:") })
+    }
+
+    @Test("who has shown the key keeps its place among more sources than there are places")
+    func shownKey() throws {
+        var limits = JoinListener.Limits()
+        limits.handshakes = 4
+        let hello = try Self.recordHello()
+        let door = try Door(limits: limits)
+        var ends: [Int32] = []
+        defer { for number in ends { close(number) } }
+        // As far as a first message, and then nothing for a while.
+        let node = try door.offer(from: "198.51.100.7")
+        try IO.writeAll(node.number, hello)
+        #expect(try IO.wait(node.number, milliseconds: 5000), "it is answered")
+        for number in 0..<64 {
+            ends.append(try door.offer(from: "192.0.2.\(number)").release())
+        }
+        #expect(door.wait { $0.refused.count >= 61 })
+        #expect(door.now.refused.allSatisfy { $0.peer.hasPrefix("192.0.2.") })
+        // All places taken by who has shown it: the newcomer goes.
+        for number in 0..<3 {
+            let other = try door.offer(from: "203.0.113.\(number)")
+            try IO.writeAll(other.number, hello)
+            #expect(try IO.wait(other.number, milliseconds: 5000))
+            ends.append(other.release())
+        }
+        ends.append(try door.offer(from: "198.51.100.99").release())
+        #expect(door.wait { $0.refused.last?.peer == "198.51.100.99" })
+        #expect(!door.now.refused.contains { $0.peer == "198.51.100.7" })
+        #expect(door.now.admitted.isEmpty, "a message that is played back opens nothing")
+    }
+
     /// What a node says first, as somebody on the way would record it.
     private static func recordHello() throws -> [UInt8] {
         let socket = try JoinSockets.listen(on: "127.0.0.1", port: 0)

@@ -70,6 +70,17 @@ final class Door: Sendable {
             "127.0.0.1", port: port, as: Array(name.utf8), key: key, timeout: timeout)
     }
 
+    /// A connection that came by another way, as one from `peer`; its other end.
+    func offer(from peer: String) throws -> Descriptor {
+        var ends: [Int32] = [-1, -1]
+        let kind =
+            Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+            | Int32(SOCK_NONBLOCK.rawValue)
+        try check("socketpair") { socketpair(AF_UNIX, kind, 0, &ends) }
+        listener.offer(Descriptor(owning: ends[0]), from: peer)
+        return Descriptor(owning: ends[1])
+    }
+
     /// A plain connection, as anybody can make one.
     func knock() throws -> Descriptor {
         try JoinSockets.connect(

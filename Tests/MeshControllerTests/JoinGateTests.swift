@@ -4,6 +4,7 @@ import MeshModel
 import NodeProtocol
 import Secrets
 import StateStore
+import Synchronization
 import Testing
 
 @testable import MeshController
@@ -168,6 +169,40 @@ struct JoinGateTests {
         silent.close()
     }
 
+    @Test("a clock that is set back does not lengthen a token")
+    func clockSetBack() throws {
+        let state = try TestMesh(["hub"]).state()
+        let start = Clocks.wall()
+        let token = try JoinToken(
+            JoinRig.invitation(state, port: 1, expires: Int64(start) + 600))
+        try state.open(token)
+        let clocks = FakeClocks(wall: start, ticks: 50)
+        let keyring = try JoinKeyring(
+            token, state: state, until: 650, now: { clocks.wall.withLock { $0 } },
+            ticks: { clocks.ticks.withLock { $0 } })
+        let key = try token.channelKey()
+        func opens() -> Bool {
+            var isSame = false
+            keyring.key(of: token.invitation.id).withBytes { given in
+                key.withBytes { isSame = given.elementsEqual($0) }
+            }
+            return isSame
+        }
+        clocks.ticks.withLock { $0 = 649 }
+        #expect(opens() && keyring.left == 1)
+        // Ten minutes have passed, and the clock says that none has.
+        clocks.ticks.withLock { $0 = 650 }
+        #expect(!opens() && keyring.left == 0)
+        #expect(try keyring.enter(proof: SecretText.encode(try token.proof())) == nil)
+        // The other way round, as before.
+        clocks.ticks.withLock { $0 = 50 }
+        clocks.wall.withLock { $0 = start + 601 }
+        #expect(!opens() && keyring.left < 0)
+        clocks.wall.withLock { $0 = start }
+        #expect(opens())
+        #expect(try keyring.enter(proof: SecretText.encode(try token.proof())) != nil)
+    }
+
     @Test("strangers are told of once each, by address")
     func strangers() throws {
         let rig = try JoinRig(try TestMesh(["hub"]))
@@ -180,5 +215,16 @@ struct JoinGateTests {
         }
         #expect(told == ["127.0.0.1": 3])
         #expect(rig.gate.takeRefused().isEmpty)
+    }
+}
+
+/// Clocks that a test sets.
+private final class FakeClocks: Sendable {
+    let wall: Mutex<Double>
+    let ticks: Mutex<Double>
+
+    init(wall: Double, ticks: Double) {
+        self.wall = Mutex(wall)
+        self.ticks = Mutex(ticks)
     }
 }

@@ -31,7 +31,8 @@ final class JoinRig {
             Self.invitation(
                 state, node: node, port: port, expires: Clocks.wallSeconds() + seconds))
         try state.open(token)
-        keyring = try JoinKeyring(token, state: state)
+        keyring = try JoinKeyring(
+            token, state: state, until: Clocks.monotonic() + Double(seconds))
         gate = JoinGate(keyring)
         var sockets = ListeningSockets()
         sockets.add(socket)

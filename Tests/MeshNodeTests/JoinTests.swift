@@ -13,10 +13,12 @@ import Testing
 struct JoinTests {
     private static let key = PublicKey(bytes: [UInt8](repeating: 9, count: 32)) ?? .zero
 
-    private static func token(port: UInt16 = 1, lasting seconds: Int64 = 600) throws -> JoinToken {
+    private static func token(
+        port: UInt16 = 1, hosts: [String] = ["127.0.0.1"], lasting seconds: Int64 = 600
+    ) throws -> JoinToken {
         try JoinToken(
             JoinInvitation(
-                id: try JoinToken.newID(), mesh: "lab", node: "nas", hosts: ["127.0.0.1"],
+                id: try JoinToken.newID(), mesh: "lab", node: "nas", hosts: hosts,
                 port: port, expires: Clocks.wallSeconds() + seconds, controllerKey: key))
     }
 
@@ -71,6 +73,65 @@ struct JoinTests {
         #expect(error?.code == .join)
         #expect(error?.hint.contains("Nothing was changed") == true)
         #expect(try Files.list(box.root).isEmpty)
+    }
+
+    @Test("a place where somebody else refuses the token does not keep it from the next place")
+    func otherPlace() throws {
+        let box = try JoinBox()
+        let wrong = try JoinSockets.listen(on: "127.0.0.1", port: 0)
+        let port = JoinSockets.port(of: wrong.number)
+        let right = try JoinSockets.listen(on: "127.0.0.2", port: port)
+        let token = try Self.token(port: port, hosts: ["127.0.0.1", "127.0.0.2"])
+        let stranger = try Self.listener(wrong, try SecretBytes(random: 32)) { _ in }
+        defer { stranger.stop() }
+        let seen = Proofs()
+        let controller = try Self.listener(right, try token.channelKey()) { stream in
+            _ = try? Worker("answer") {
+                let deadline = Clocks.monotonic() + 10
+                guard
+                    let entry = try? JoinFrames.receive(
+                        JoinEntry.self, from: stream, deadline: deadline)
+                else { return }
+                seen.proofs.withLock { $0.append(entry.proof) }
+                // Used by another: the join ends here, and not before.
+                let answer = JoinAdmission.refused(ProtocolError(.failed, "used"))
+                try? JoinFrames.send(answer, to: stream, deadline: deadline)
+                stream.close()
+            }
+        }
+        defer { controller.stop() }
+        let began = Clocks.monotonic()
+        let run = try JoinRun(token, root: box.root) { _ in }
+        let error = code { _ = try run.run() }
+        #expect(seen.proofs.withLock { $0 } == [SecretText.encode(try token.proof())])
+        #expect(error?.message.contains("does not take this token") == true)
+        #expect(Clocks.monotonic() - began < 10, "all have refused: nothing to wait for")
+    }
+
+    private static func listener(
+        _ socket: consuming Descriptor, _ key: SecretBytes,
+        admitted: @escaping @Sendable (JoinStream) -> Void
+    ) throws -> JoinListener {
+        var sockets = ListeningSockets()
+        sockets.add(socket)
+        return try JoinListener(sockets, keys: OneKey(key), admitted: admitted, refused: { _ in })
+    }
+
+    @Test("one conversation that lasts does not keep further connections from being made")
+    func manyThreads() throws {
+        let over = Flag()
+        defer { over.isSet.withLock { $0 = true } }
+        var threads = JoinThreads()
+        let began = Clocks.monotonic()
+        threads.keep(
+            try Worker("lasts") {
+                while !over.isSet.withLock({ $0 }) && Clocks.monotonic() < began + 20 {
+                    Clocks.sleep(0.01)
+                }
+            })
+        for _ in 0..<JoinThreads.limit { threads.keep(try Worker("short") {}) }
+        threads.join()
+        #expect(Clocks.monotonic() - began < 10)
     }
 
     @Test("orders for another mesh, node or key are refused, and so is what is no order")
@@ -149,6 +210,10 @@ struct JoinTests {
         #expect(service.waits(seconds: 5) == .ended)
     }
 }
+
+private final class Proofs: Sendable { let proofs = Mutex<[String]>([]) }
+
+private final class Flag: Sendable { let isSet = Mutex(false) }
 
 private struct OneKey: JoinKeys {
     let only: SecretBytes

@@ -17,11 +17,12 @@ extension CommandTable {
 
             Without TOKEN it is asked for, or read from standard input. That is the better
             way: what stands on a command line is seen by others on this machine for a
-            moment, and stays in the shell's history. A token is good once.
+            moment, and stays in the shell's history; `sudo meshproof join TOKEN` would
+            show it for the whole join, and is refused. A token is good once.
 
             Exit 1: this machine has not joined; it is said how it is left.
             """,
-        examples: ["meshproof join", "meshproof join < token"],
+        examples: ["sudo meshproof join", "meshproof join < token"],
         options: []
     ) { invocation in
         let output = Output(1, noColor: invocation.has("no-color"))
@@ -109,7 +110,9 @@ private struct JoinView {
     /// The token, wherever it comes from.
     private func text() throws -> String {
         if let given = invocation.operands.first {
-            Self.hideArguments()
+            TokenOperand.hide(
+                given, in: CommandLine.unsafeArgv, count: Int(CommandLine.argc))
+            try TokenOperand.refuse(under: getenv("SUDO_COMMAND").map { String(cString: $0) })
             return given
         }
         if isatty(0) == 1 {
@@ -120,15 +123,5 @@ private struct JoinView {
             return String(cString: typed)
         }
         return readLine() ?? ""
-    }
-
-    /// Takes the token out of what `ps` shows. *Source:* proc(5), cmdline is the process's own memory.
-    private static func hideArguments() {
-        for index in 1..<Int(CommandLine.argc) {
-            guard let argument = CommandLine.unsafeArgv[index],
-                String(cString: argument).hasPrefix("mpj")
-            else { continue }
-            memset(argument, Int32(UInt8(ascii: "x")), strlen(argument))
-        }
     }
 }

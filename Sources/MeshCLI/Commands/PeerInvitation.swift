@@ -177,7 +177,7 @@ struct PeerInvitation {
         let errors = workspace.errors
         errors.hang(
             "  ",
-            "On \(name), as root, type `meshproof join` and paste this token when asked for it. It is a secret "
+            "On \(name) type `sudo meshproof join`, and paste this token when asked for it, not behind the command. It is a secret "
                 + "until it is used, is good once, and for \(Human.age(seconds)):")
         errors.line()
         workspace.output.line(invite.text)

@@ -42,6 +42,7 @@ public final class JoinInvite: Sendable {
     ) throws(ControllerError) {
         self.node = node
         let expires = Clocks.wallSeconds() + Int64(seconds)
+        let deadline = Clocks.monotonic() + seconds
         self.expires = expires
         let identity = state.identity
         var sockets = ListeningSockets()
@@ -76,7 +77,7 @@ public final class JoinInvite: Sendable {
         text = try ControllerState.translate { try token.text() }
         places = hosts.map { Endpoint(host: $0, port: port).description }
         try state.open(token)
-        gate = JoinGate(try JoinKeyring(token, state: state))
+        gate = JoinGate(try JoinKeyring(token, state: state, until: deadline))
         try gate.open(sockets)
         box.set(gate)
     }
@@ -121,7 +122,7 @@ public final class JoinInvite: Sendable {
         var lastMinute = -1
         while true {
             if let entrant = gate.entrant { return entrant.peer }
-            let left = Double(expires) - Clocks.wall()
+            let left = gate.keyring.left
             if left <= 0 {
                 throw ControllerError(
                     .timeout, "nobody came with the token before it was over",

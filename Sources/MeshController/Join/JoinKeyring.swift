@@ -29,18 +29,28 @@ final class JoinKeyring: JoinKeys {
     private let state: ControllerState
     private let tokenKey: SecretBytes
     private let now: @Sendable () -> Double
+    private let ticks: @Sendable () -> Double
+    /// When the token is over by the clock that nobody sets.
+    private let deadline: Double
     /// Stands for a session where there is none: nobody knows it.
     private let nobody: Session
     private let session = Mutex<Session?>(nil)
     private let done = Mutex(Work())
 
+    /// - Parameters:
+    ///   - deadline: when the token is over on `ticks`, beside what it says itself.
+    ///   - now: seconds since 1970; somebody may set it.
+    ///   - ticks: seconds that only grow.
     init(
-        _ token: JoinToken, state: ControllerState,
-        now: @escaping @Sendable () -> Double = Clocks.wall
+        _ token: JoinToken, state: ControllerState, until deadline: Double,
+        now: @escaping @Sendable () -> Double = Clocks.wall,
+        ticks: @escaping @Sendable () -> Double = Clocks.monotonic
     ) throws(ControllerError) {
         self.token = token
         self.state = state
+        self.deadline = deadline
         self.now = now
+        self.ticks = ticks
         (tokenKey, nobody) = try ControllerState.translate {
             (try token.channelKey(), try Self.newSession())
         }
@@ -49,6 +59,10 @@ final class JoinKeyring: JoinKeys {
     private static func newSession() throws(SecretsError) -> Session {
         Session(id: try JoinToken.newID(), key: try SecretBytes(random: 32))
     }
+
+    /// How long the token is still good, by whichever clock says less: one that is set back does not lengthen it, and a
+    /// machine that slept does not either. *Units:* seconds.
+    var left: Double { min(Double(token.invitation.expires) - now(), deadline - ticks()) }
 
     var work: Work { done.withLock { $0 } }
 
@@ -84,7 +98,7 @@ final class JoinKeyring: JoinKeys {
         let record = try? state.invite(token.invitation.id)
         let isUsed = record?.usedAt != nil
         let isLate = (record.map { Double($0.expires) } ?? 0) <= now()
-        return record != nil && !isUsed && !isLate
+        return [record != nil, !isUsed, !isLate, left > 0].allSatisfy { $0 }
     }
 
     /// Whether a connection has shown the token's key; else it has shown the session's.
@@ -110,7 +124,9 @@ final class JoinKeyring: JoinKeys {
             )
         }
         done.withLock { $0.comparisons += 1 }
-        guard isRight, try state.useInvite(token.invitation.id, at: now()) else { return nil }
+        guard isRight, left > 0, try state.useInvite(token.invitation.id, at: now()) else {
+            return nil
+        }
         session.withLock { $0 = made }
         return (made.id, made.key)
     }

@@ -116,9 +116,11 @@ package struct JoinRun: Sendable {
         do { key = try token.channelKey() } catch { throw NodeError("read token", error) }
         let deadline = Clocks.monotonic() + Self.firstPatience
         var reasons: [String] = []
+        // At one of the places may be somebody else, who refuses whatever the token is.
+        var refusing: Set<String> = []
         repeat {
             reasons = []
-            for host in invitation.hosts {
+            for host in invitation.hosts where !refusing.contains(host) {
                 say(.dialling(Endpoint(host: host, port: invitation.port).description))
                 do throws(JoinChannelError) {
                     let stream = try dialler.dial(
@@ -126,13 +128,18 @@ package struct JoinRun: Sendable {
                         timeout: Self.dialTimeout)
                     return try admission(stream, host)
                 } catch {
-                    if error.code == .refused { throw refused() }
-                    reasons.append(error.message)
+                    if error.code == .refused {
+                        refusing.insert(host)
+                    } else {
+                        reasons.append(error.message)
+                    }
                 }
             }
+            if reasons.isEmpty { break }
             say(.retrying(reasons.joined(separator: "; ")))
             Clocks.sleep(1)
         } while Clocks.monotonic() < deadline
+        if !refusing.isEmpty { throw refused(elsewhere: reasons) }
         throw Self.failure(
             "the controller cannot be reached: \(reasons.joined(separator: "; "))",
             hint:
@@ -141,10 +148,14 @@ package struct JoinRun: Sendable {
     }
 
     /// All that can be wrong with a token looks the same from outside.
-    private func refused() -> NodeError {
-        Self.failure(
+    private func refused(elsewhere reasons: [String]) -> NodeError {
+        let others =
+            reasons.isEmpty
+            ? "" : ". The token's other places: \(reasons.joined(separator: "; "))"
+        return Self.failure(
             "whoever answers there does not take this token: it was used already, is over by the controller's "
-                + "clock, or was replaced by a newer one; or somebody else answers in the controller's place",
+                + "clock, or was replaced by a newer one; or somebody else answers in the controller's place"
+                + others,
             hint:
                 "run `meshproof peer invite \(token.invitation.node)` again and use its token at once; compare "
                 + "both clocks (`date`). Nothing was changed on this machine")
@@ -193,17 +204,16 @@ package struct JoinRun: Sendable {
     ) throws(NodeError) -> JoinEnd {
         let invitation = token.invitation
         var lastGood = Clocks.monotonic()
-        var workers: [Worker] = []
-        defer { for worker in workers { worker.join() } }
+        var threads = JoinThreads()
+        defer { threads.join() }
         while true {
             do throws(JoinChannelError) {
                 let stream = try dialler.dial(
                     session.host, port: invitation.port, as: session.id, key: session.key,
                     timeout: Self.dialTimeout)
                 lastGood = Clocks.monotonic()
-                let worker = try Self.serving { service.serve(stream, patience: Self.offered) }
-                workers.append(worker)
-                if workers.count > 64 { workers.removeFirst().join() }
+                threads.keep(
+                    try Self.serving { service.serve(stream, patience: Self.offered) })
             } catch {
                 if service.end == nil {
                     if error.code == .refused || Clocks.monotonic() - lastGood > Self.patience {

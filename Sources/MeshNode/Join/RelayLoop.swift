@@ -8,7 +8,8 @@ import NodeProtocol
 struct RelayLoop {
     private struct Passage {
         let socket: Int32
-        let peer: String
+        /// By what it is counted.
+        let source: String
         let since: Double
         var waiting: [UInt8] = []
         var isEnding = false
@@ -17,9 +18,9 @@ struct RelayLoop {
         var heard = 0
     }
 
-    /// Connections at the same time, and of one address.
-    private static let limit = 48
-    private static let perAddress = 24
+    /// Connections at the same time, and of one source. Without the key it can only go by whom the controller answers, and
+    /// until that answer is here a flood from more sources than there are places can drop the true node.
+    private static let crowd = JoinCrowd(limit: 48, perSource: 24)
     /// How long a connection may be there before the controller has said anything to it. *Units:* seconds.
     private static let patience = 15.0
     /// More than this may nobody leave unread: the largest message there is, and some. *Units:* bytes.
@@ -105,19 +106,21 @@ struct RelayLoop {
 
     private mutating func accept(_ listener: Int32) throws(SystemError) {
         guard let (socket, peer) = try? JoinSockets.accept(listener) else { return }
-        let same = passages.filter { $0.value.peer == peer && $0.value.heard == 0 }
-        var victim: UInt32?
-        // Numbers grow, so the least is the oldest.
-        if same.count >= Self.perAddress { victim = same.keys.min() }
-        if victim == nil && passages.count >= Self.limit {
-            victim = passages.filter { $0.value.heard == 0 }.keys.min()
-            if victim == nil {
+        let source = JoinCrowd.source(of: peer)
+        // Numbers grow, so this is the order in which they came.
+        let order = passages.keys.sorted()
+        var entries = order.compactMap { passages[$0] }.map {
+            JoinCrowd.Entry(source: $0.source, isProven: $0.heard > 0)
+        }
+        entries.append(JoinCrowd.Entry(source: source, isProven: false))
+        if let index = Self.crowd.givesWay(in: entries) {
+            guard index < order.count else {
                 Glibc.close(socket)
                 return
             }
+            try drop(order[index])
         }
-        if let victim { try drop(victim) }
-        passages[next] = Passage(socket: socket, peer: peer, since: Clocks.monotonic())
+        passages[next] = Passage(socket: socket, source: source, since: Clocks.monotonic())
         try send(RelayFrame(.opened, next, Array(peer.utf8.prefix(64))))
         next &+= 1
     }
