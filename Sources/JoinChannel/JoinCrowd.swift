@@ -30,8 +30,8 @@ public struct JoinCrowd: Sendable {
         self.perSource = perSource
     }
 
-    /// By what a connection from `peer` is counted: an IPv4 address itself, of an IPv6 address the /64, since whoever has
-    /// one address of it has them all. What stands behind the address (`through NODE`) stays.
+    /// By what a connection from `peer` is counted: an IPv4 address itself, of an IPv6 address the /64, since whoever
+    /// has one address of it has them all. What stands behind the address (`through NODE`) stays.
     public static func source(of peer: String) -> String {
         let parts = peer.split(separator: " ", maxSplits: 1)
         guard let word = parts.first else { return peer }

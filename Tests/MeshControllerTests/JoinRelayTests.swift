@@ -80,6 +80,61 @@ struct JoinRelayTests {
         #expect(other.relay.ended?.contains("relay on bee") == true)
     }
 
+    @Test(
+        "where there are too many, the address with the most loses its oldest, not who came first")
+    func crowd() throws {
+        let stream = try RelayMachine().open("x node relay --listen 0 --seconds 60")
+        defer { stream.close() }
+        var frames = RelayReader()
+        func next() throws -> RelayFrame {
+            while true {
+                if let frame = try frames.next() { return frame }
+                let bytes = try stream.read(deadline: Clocks.monotonic() + 10)
+                try #require(!bytes.isEmpty, "the relay has ended")
+                frames.append(bytes)
+            }
+        }
+        let port = try #require(UInt16(String(decoding: try next().bytes, as: UTF8.self)))
+        var ends: [Int32] = []
+        defer { for number in ends { close(number) } }
+        // The relay numbers them from 1; nobody answers any, as while the controller is still on its way.
+        let sources: [UInt8] = [9] + (0..<24).map { _ in 1 } + (0..<24).map { _ in 2 }
+        for (index, source) in sources.enumerated() {
+            ends.append(try Self.connect(port, from: source))
+            var frame = try next()
+            if index == 48 {
+                #expect(frame == RelayFrame(.closed, 2), "the oldest of 127.0.0.1")
+                frame = try next()
+            }
+            let peer = Array("127.0.0.\(source)".utf8)
+            #expect(frame == RelayFrame(.opened, UInt32(index + 1), peer))
+        }
+    }
+
+    /// A connection to loopback from 127.0.0.`source`.
+    private static func connect(_ port: UInt16, from source: UInt8) throws -> Int32 {
+        let number = try check("socket") { socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0) }
+        func name(_ last: UInt8, _ port: UInt16) -> sockaddr_in {
+            var name = sockaddr_in()
+            name.sin_family = sa_family_t(AF_INET)
+            name.sin_port = port.bigEndian
+            name.sin_addr.s_addr = (0x7f00_0000 | UInt32(last)).bigEndian
+            return name
+        }
+        func lend(_ name: sockaddr_in, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32)
+            -> Int32
+        {
+            withUnsafePointer(to: name) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
+            }
+        }
+        try check("bind") { lend(name(source, 0)) { bind(number, $0, $1) } }
+        try check("connect") { lend(name(1, port)) { Glibc.connect(number, $0, $1) } }
+        return number
+    }
+
     @Test("a port that is taken is told")
     func taken() throws {
         let socket = try JoinSockets.listen(on: "0.0.0.0", port: 0)

@@ -12,8 +12,9 @@ enum TokenOperand {
         guard let sudoCommand, sudoCommand.contains("mpj") else { return }
         throw CommandFailure(
             "under sudo the token would stay in the process list for the whole join",
-            fix: "sudo meshproof join, and paste the token when it asks. It was not used; if "
-                + "somebody can have seen it, or reads sudo's log, make another by meshproof peer invite",
+            fix:
+                "sudo meshproof join, and paste the token when it asks; it was not used. If somebody "
+                + "can have seen it, first make another: meshproof peer invite",
             code: ExitCode.usage)
     }
 
