@@ -152,7 +152,7 @@ struct MailTests {
         for name in ["db", "late"] { try take(at: name, inForce: 2) }
         let told = try outcome(try mesh.up(), "gpu")
         #expect(told.state == .away && told.mailboxes.isEmpty)
-        #expect(told.error == "away; it has fetched its change, revision 2, from edge")
+        #expect(told.error?.hasPrefix("away; it has fetched its change, revision 2, from ") == true)
         try take(at: "edge", inForce: 1)
         let again = try outcome(try mesh.up(), "gpu")
         #expect(again.state == .away && again.revision == 3)
