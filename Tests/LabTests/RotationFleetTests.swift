@@ -55,7 +55,7 @@ struct RotationFleetTests {
         #expect(end.isGood, "round \(round): \(end.text)")
 
         Clocks.sleep(0.5)
-        try expectWhole(fleet, pings, round)
+        try expectWhole(fleet, pings, round, "rotated until \(Clocks.wall()): \(end.text)")
         for program in streams { try program.say("end") }
         for program in streams {
             #expect(try program.result(within: 120).outcomes == ["whole": 1])
@@ -81,21 +81,24 @@ struct RotationFleetTests {
     ) throws -> Background {
         try Background(
             lab, host, "/usr/bin/python3", Traffic.program, "talk", "\(port)", "\(count)", address,
-            "0.1")
+            LabConditions.isUnderEmulation ? "1" : "0.1")
     }
 
     private func ping(_ fleet: FleetLab) throws -> [Background] {
-        let interval = LabConditions.isUnderEmulation ? "0.2" : "0.005"
+        let interval = LabConditions.isUnderEmulation ? "0.5" : "0.005"
         let pattern = Base64.hex(Array(Self.marker.utf8))
         return try FleetLab.pairs.map { pair in
             try Background(
                 fleet.world.lab, pair.from, "sh", "-c",
-                "exec ping -i \(interval) -p \(pattern) \(pair.address) > /run/ping-\(pair.to).log")
+                "exec ping -D -i \(interval) -p \(pattern) \(pair.address) > /run/ping-\(pair.to).log"
+            )
         }
     }
 
     /// A request that was under way when ping was ended is no loss: what counts is that no number is missing.
-    private func expectWhole(_ fleet: FleetLab, _ pings: [Background], _ round: Int) throws {
+    private func expectWhole(
+        _ fleet: FleetLab, _ pings: [Background], _ round: Int, _ rotation: String
+    ) throws {
         for host in FleetLab.names.dropLast() {
             _ = try fleet.world.lab.on(host, "pkill", "-INT", "ping")
         }
@@ -105,9 +108,15 @@ struct RotationFleetTests {
                 "sed -n 's/.*icmp_seq=\\([0-9]*\\).*/\\1/p' /run/ping-\(pair.to).log | sort -nu | "
                     + "awk 'END {print NR, $1}'"
             ).split(separator: " ").compactMap { Int($0) }
+            let gaps = try fleet.world.shell(
+                pair.from,
+                "sed -n 's/^.\\([0-9]*[.][0-9]*\\).*icmp_seq=\\([0-9]*\\).*/\\2 \\1/p' /run/ping-\(pair.to).log | sort -n | "
+                    + "awk 'NR > 1 && $1 > n + 1 {print n \" to \" $1 \" after \" t} {n = $1; t = $2}'"
+            )
             #expect(
                 seen.count == 2 && seen[0] == seen[1] && seen[0] > 50,
-                "round \(round), \(pair.from) to \(pair.to): \(seen)")
+                "round \(round), \(pair.from) to \(pair.to): \(seen); none between \(gaps); \(rotation)"
+            )
         }
         for ping in pings { ping.end() }
     }
