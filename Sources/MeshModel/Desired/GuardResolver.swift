@@ -84,9 +84,21 @@ public struct GuardResolver {
     }
 
     /// What agents ask each other: whether something waits for them. No edge has the port, see `TopologyFile`.
+    ///
+    /// A flow for each managed peer: on a large mesh these are most of all there is, so they come as good as sorted.
     private func mailFlows(to name: String, _ mail: DesiredMail?) -> [GuardFlow] {
         guard let mail else { return [] }
-        return mail.peers.flatMap { flows(from: $0.node, to: name, mail.port) }
+        let own = (addresses[name] ?? []).sorted()
+        var flows: [GuardFlow] = []
+        flows.reserveCapacity(own.count * mail.peers.count)
+        for target in own {
+            for peer in mail.peers {
+                for source in peer.addresses where source.family == target.family {
+                    flows.append(GuardFlow(from: source, to: target, port: mail.port))
+                }
+            }
+        }
+        return flows
     }
 
     /// The services on a node whose port is shielded, in the topology's order.
