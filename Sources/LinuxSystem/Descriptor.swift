@@ -88,6 +88,28 @@ public enum IO {
         }
     }
 
+    /// Sends what a non-blocking socket takes of `bytes` from `start` on, and says how many that were; nil where the
+    /// connection is broken.
+    public static func sendNow(_ fd: Int32, _ bytes: [UInt8], from start: Int = 0) -> Int? {
+        bytes.withUnsafeBytes { buffer in
+            guard let base = buffer.baseAddress else { return 0 }
+            var offset = start
+            while offset < buffer.count {
+                let count = Glibc.send(
+                    fd, base + offset, buffer.count - offset, Int32(MSG_NOSIGNAL))
+                if count >= 0 {
+                    offset += count
+                    continue
+                }
+                let code = errno
+                if code == EINTR { continue }
+                if code == EAGAIN { break }
+                return nil
+            }
+            return offset - start
+        }
+    }
+
     /// What to wait for.
     public enum Readiness: Sendable {
         /// Data or the end of the stream.

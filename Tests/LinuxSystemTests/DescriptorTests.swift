@@ -72,6 +72,29 @@ struct DescriptorTests {
         #expect(failure { _ = try IO.read(-1) } == EBADF)
     }
 
+    @Test("A full socket takes what fits, goes on from there, and a broken one is told")
+    func sendsNow() throws {
+        var ends: [Int32] = [0, 0]
+        try #require(
+            socketpair(
+                AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0, &ends) == 0)
+        defer { close(ends[0]) }
+        #expect(IO.sendNow(ends[0], []) == 0)
+        let bytes = (0..<4_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+        var found: [UInt8] = []
+        var (sent, turns) = (0, 0)
+        while found.count < bytes.count {
+            sent += try #require(IO.sendNow(ends[0], bytes, from: sent))
+            turns += 1
+            while let chunk = try? IO.read(ends[1], limit: 65_536), !chunk.isEmpty {
+                found += chunk
+            }
+        }
+        #expect(sent == bytes.count && found == bytes && turns > 1, "it was full in between")
+        close(ends[1])
+        #expect(IO.sendNow(ends[0], [1]) == nil)
+    }
+
     @Test("Waiting tells room and data from none")
     func waiting() throws {
         let pipe = try IO.pipe()

@@ -195,13 +195,8 @@ private struct JoinRelayLoop {
 
     /// Writes what fits; false where the other end has gone.
     private static func flush(_ passage: inout Passage) -> Bool {
-        while !passage.waiting.isEmpty {
-            let count = passage.waiting.withUnsafeBytes {
-                Glibc.send(passage.socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-            }
-            if count < 0 { return errno == EAGAIN || errno == EINTR }
-            passage.waiting.removeFirst(count)
-        }
+        guard let count = IO.sendNow(passage.socket, passage.waiting) else { return false }
+        passage.waiting.removeFirst(count)
         return true
     }
 }

@@ -77,21 +77,10 @@ final class Connection {
 
     /// Sends on; false where the connection is broken.
     func flush(now: Double) -> Bool {
-        while isSending {
-            let start = sent
-            let count = output.withUnsafeBytes { bytes in
-                Glibc.send(
-                    socket.number, bytes.baseAddress.map { $0 + start }, bytes.count - start,
-                    Int32(MSG_NOSIGNAL))
-            }
-            if count < 0 {
-                let code = errno
-                if code == EINTR { continue }
-                return code == EAGAIN
-            }
-            sent += count
-            lastProgress = now
-        }
+        guard let count = IO.sendNow(socket.number, output, from: sent) else { return false }
+        if count > 0 { lastProgress = now }
+        sent += count
+        if isSending { return true }
         output = []
         sent = 0
         return true

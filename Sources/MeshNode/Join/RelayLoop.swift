@@ -140,16 +140,10 @@ struct RelayLoop {
     /// Writes what fits of what waits for a connection, and ends it where that was the last.
     private mutating func flush(_ number: UInt32) throws(SystemError) {
         guard var passage = passages[number] else { return }
-        while !passage.waiting.isEmpty {
-            let count = passage.waiting.withUnsafeBytes {
-                Glibc.send(passage.socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-            }
-            if count < 0 {
-                if errno == EAGAIN || errno == EINTR { break }
-                return try drop(number)
-            }
-            passage.waiting.removeFirst(count)
+        guard let count = IO.sendNow(passage.socket, passage.waiting) else {
+            return try drop(number)
         }
+        passage.waiting.removeFirst(count)
         if passage.waiting.count > Self.unread || passage.isEnding && passage.waiting.isEmpty {
             return try drop(number)
         }

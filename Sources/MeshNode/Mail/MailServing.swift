@@ -208,21 +208,9 @@ private final class Served {
     }
 
     private func send(_ now: Double) -> Turn {
-        while sent < output.count {
-            let start = sent
-            let count = output.withUnsafeBytes { bytes in
-                Glibc.send(
-                    socket.number, bytes.baseAddress.map { $0 + start }, bytes.count - start,
-                    Int32(MSG_NOSIGNAL))
-            }
-            if count < 0 {
-                let code = errno
-                if code == EINTR { continue }
-                return code == EAGAIN ? .waiting : .ended
-            }
-            sent += count
-            progressAt = now
-        }
-        return .ended
+        guard let count = IO.sendNow(socket.number, output, from: sent) else { return .ended }
+        if count > 0 { progressAt = now }
+        sent += count
+        return sent < output.count ? .waiting : .ended
     }
 }
