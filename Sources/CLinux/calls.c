@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -85,6 +86,8 @@ int cl_pidfd_getfd(int pidfd, int fd) { return (int)syscall(SYS_pidfd_getfd, pid
 int cl_close_range(unsigned first, unsigned last) {
     return (int)syscall(SYS_close_range, first, last, 0);
 }
+
+void cl_malloc_trim(void) { malloc_trim(0); }
 
 // sigset_t is opaque in Swift; a signalfd over a short list is all that is needed.
 int cl_signalfd(const int *signals, int count) {

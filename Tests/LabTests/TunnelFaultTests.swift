@@ -52,10 +52,12 @@ struct TunnelFaultTests {
             #expect(
                 try LabMesh.wait(20) { try Footprint(lab, agent).descriptors == before.descriptors }
             )
+            // It gives memory back once the tunnel rests, with some left in pieces.
+            func isSmall(_ now: Footprint) -> Bool { now.resident < before.resident + 16 << 20 }
+            _ = try LabMesh.wait(20) { isSmall(try Footprint(lab, agent)) }
             let after = try Footprint(lab, agent)
             #expect(after.descriptors == before.descriptors)
-            // The allocator keeps some of what 200 connections had in flight.
-            #expect(after.resident < before.resident + 16 << 20, "\(before) \(after)")
+            #expect(isSmall(after), "\(before) \(after)")
         }
     }
 

@@ -53,6 +53,8 @@ int cl_pidfd_send_signal(int pidfd, int signal);
 // A descriptor of ours for another process's open file, or -1.
 int cl_pidfd_getfd(int pidfd, int fd);
 int cl_close_range(unsigned first, unsigned last);
+// Gives the allocator's free pages back to the system.
+void cl_malloc_trim(void);
 
 // sigset_t is opaque in Swift. Blocks the listed signals in this thread and returns a descriptor that reads them.
 int cl_signalfd(const int *signals, int count);

@@ -39,6 +39,7 @@ final class TunnelLoop {
     private var hasStood = false
     /// Whether something has come back through the session that stands now.
     private var hasCarried = false
+    private var heap = HeapRest()
     private var stopAt: Double?
     private var nextToken: UInt64 = 16
 
@@ -122,7 +123,7 @@ final class TunnelLoop {
     private func rounds(now: Double) {
         current?.round(scratch, now: now)
         for (session, _) in draining { session.round(scratch, now: now) }
-        count()
+        count(now: now)
         if let current, current.isDead { lose("the connection was lost: \(current.libraryText)") }
         if let refusal = current?.takeRefusal() { report(refusal) }
         if !draining.isEmpty {
@@ -130,7 +131,7 @@ final class TunnelLoop {
         }
     }
 
-    private func count() {
+    private func count(now: Double) {
         var sent: UInt64 = 0
         var received: UInt64 = 0
         var connections = waiting.count
@@ -145,6 +146,7 @@ final class TunnelLoop {
             add(current)
         }
         for (session, _) in draining { add(session) }
+        heap.note(sent &+ received, at: now)
         board.count(
             connections: connections,
             draining: draining.reduce(0) { $0 + $1.session.connections.count }, sent: sent,
@@ -153,7 +155,7 @@ final class TunnelLoop {
 
     /// When something has to be looked at although nothing happens.
     private var deadline: Double {
-        var first = min(entrances.deadline, stopAt ?? .infinity)
+        var first = min(entrances.deadline, stopAt ?? .infinity, heap.deadline)
         if let current { first = min(first, current.nextLook) }
         for (session, until) in draining { first = min(first, session.nextLook, until) }
         if needsSession && dial == nil { first = min(first, nextDial) }
@@ -168,6 +170,7 @@ final class TunnelLoop {
         }
         while let first = waiting.first, first.until <= now { refuse(waiting.removeFirst().socket) }
         if entrances.look(now: now) { publish() }
+        heap.look(at: now)
         if needsSession && dial == nil && now >= nextDial { startDial() }
     }
 
@@ -247,7 +250,7 @@ final class TunnelLoop {
     private func tearDown() {
         for (session, _) in draining { session.abandon() }
         draining = []
-        count()
+        count(now: Clocks.monotonic())
         publish()
     }
 
@@ -357,7 +360,7 @@ final class TunnelLoop {
                 TunnelFailure(
                     SSHError(.lost, "session", lost.subject, reason), at: Clocks.wall()))
         }
-        count()
+        count(now: Clocks.monotonic())
         publish()
     }
 
