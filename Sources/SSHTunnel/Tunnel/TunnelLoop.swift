@@ -27,7 +27,7 @@ final class TunnelLoop {
     private var current: ForwardingSession?
     /// Whether the current session is what ``tunnel`` asks for.
     private var isCurrentRight = false
-    private var draining: [(session: ForwardingSession, until: Double)] = []
+    private var draining = DrainingSessions()
     private var waiting: [(socket: Int32, until: Double)] = []
     private var dial: TunnelDial?
     private var backoff = Backoff()
@@ -104,31 +104,23 @@ final class TunnelLoop {
                 if let problem = entrances.takeProblem() { board.post { $0.lastError = problem } }
                 return
             }
-            for (session, _) in draining {
-                if session.token == event.token {
-                    session.noteSocket(event)
-                    return
-                }
-                if session.handle(event) { return }
-            }
+            draining.take(event)
         }
     }
 
     /// Whether a session has more to do at once.
     private var isBusy: Bool {
-        current?.isBusy == true || (!draining.isEmpty && draining.contains { $0.session.isBusy })
+        current?.isBusy == true || draining.isBusy
     }
 
     /// Gives every session a round.
     private func rounds(now: Double) {
         current?.round(scratch, now: now)
-        for (session, _) in draining { session.round(scratch, now: now) }
+        draining.round(scratch, now: now)
         count(now: now)
         if let current, current.isDead { lose("the connection was lost: \(current.libraryText)") }
         if let refusal = current?.takeRefusal() { report(refusal) }
-        if !draining.isEmpty {
-            draining.removeAll { $0.session.isDead || $0.session.connections.isEmpty }
-        }
+        draining.dropFinished()
     }
 
     private func count(now: Double) {
@@ -145,19 +137,18 @@ final class TunnelLoop {
             if current.received > 0 { hasCarried = true }
             add(current)
         }
-        for (session, _) in draining { add(session) }
+        for session in draining.sessions { add(session) }
         heap.note(sent &+ received, at: now)
         board.count(
             connections: connections,
-            draining: draining.reduce(0) { $0 + $1.session.connections.count }, sent: sent,
-            received: received)
+            draining: draining.connections, sent: sent, received: received)
     }
 
     /// When something has to be looked at although nothing happens.
     private var deadline: Double {
-        var first = min(entrances.deadline, stopAt ?? .infinity, heap.deadline)
+        var first = min(
+            entrances.deadline, draining.deadline, stopAt ?? .infinity, heap.deadline)
         if let current { first = min(first, current.nextLook) }
-        for (session, until) in draining { first = min(first, session.nextLook, until) }
         if needsSession && dial == nil { first = min(first, nextDial) }
         if let caller = waiting.first { first = min(first, caller.until) }
         return first
@@ -165,9 +156,7 @@ final class TunnelLoop {
 
     private func look(now: Double) {
         if let current, !current.isAlive(at: now) { lose("the server has not answered for 13 s") }
-        if !draining.isEmpty {
-            draining.removeAll { !$0.session.isAlive(at: now) || $0.until <= now }
-        }
+        draining.look(at: now)
         while let first = waiting.first, first.until <= now { refuse(waiting.removeFirst().socket) }
         if entrances.look(now: now) { publish() }
         heap.look(at: now)
@@ -239,17 +228,16 @@ final class TunnelLoop {
             dial = nil
             for (socket, _) in waiting { refuse(socket) }
             waiting = []
-            if let current { draining.append((current, .infinity)) }
+            if let current { draining.add(current, until: .infinity) }
             current = nil
         }
         stopAt = min(stopAt ?? .infinity, now + max(0, drain))
-        draining.removeAll { $0.session.connections.isEmpty }
+        draining.dropFinished()
         publish()
     }
 
     private func tearDown() {
-        for (session, _) in draining { session.abandon() }
-        draining = []
+        draining.abandon()
         count(now: Clocks.monotonic())
         publish()
     }
@@ -322,7 +310,7 @@ final class TunnelLoop {
             return
         }
         if let current {
-            draining.append((current, now + drainTime))
+            draining.add(current, until: now + drainTime)
         } else if hasStood {
             board.post { $0.reconnects += 1 }
         }
