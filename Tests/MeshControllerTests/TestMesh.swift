@@ -24,6 +24,7 @@ final class TestMesh {
         for name in names { addMachine(name) }
         settings.timeout = 2
         settings.window = 5
+        settings.mailPatience = 0
     }
 
     deinit { try? Files.removeTree(root) }

@@ -3,6 +3,7 @@ import MeshModel
 import MeshNode
 import NodeProtocol
 import Secrets
+import TestSupport
 import Testing
 
 @Suite("A document that comes as mail is taken like any other, and proves itself")
@@ -39,8 +40,8 @@ struct MailTakenTests {
         change(&content)
         var bytes = try content.head()
         for key in brought { key.withBytes { bytes += $0 } }
-        let own = try #require(try world.keys.mailPublicKeys()[0])
-        return try MailSeal.seal(try SecretBytes(wiping: &bytes), to: key ?? own)
+        let own = try key ?? #require(try world.keys.mailPublicKeys()[0])
+        return try MailSeal.seal(try SecretBytes(wiping: &bytes), to: own)
     }
 
     private func errands() -> [MailErrand] { world.core.mailToAsk(at: world.now, chance: 0) }
@@ -236,6 +237,85 @@ struct MailTakenTests {
         try Files.remove(world.folders.mailKey(generation: 0))
         try world.restart()
         #expect(try world.hello().mailKeys?.keys.sorted() == [0])
+    }
+
+    /// The others have new keys, and this node's own is to stand for the new set as well, or alone.
+    private func carried(_ revision: UInt64, alone: Bool = false) throws -> NodeDocument {
+        try document(revision) { document in
+            var fresh = document.interfaces[0]
+            (fresh.name, fresh.generation, fresh.listenPort) = ("mp1-lab", 1, 51821)
+            fresh.peers[0].publicKey = TestWorld.key(8)
+            document.interfaces = alone ? [fresh] : [fresh] + document.interfaces
+        }
+    }
+
+    /// A peer answers, so that what waits is confirmed.
+    private func prove() throws {
+        let errand = try #require(errands().first { $0.confirming != nil })
+        world.core.mailReplied(MailReply(errand: errand, outcome: .nothing), at: world.now)
+    }
+
+    @Test("where its key is to stand for another set, it does, with its mail key, until the former set ends")
+    func carries() throws {
+        let (own, mailKey) = (try world.hello().keys[0], try world.hello().mailKeys?[0])
+        let later = [try carried(3, alone: true), try carried(4, alone: true)]
+        // What was left there by another time is no reason to refuse it.
+        world.ask(.prepareKey(generation: 1))
+        try deliver(.mail(try seal(try carried(2))))
+        #expect(world.kernel.model.node.interfaces.map(\.name).sorted() == ["mp0-lab", "mp1-lab"])
+        try prove()
+        var hello = try world.hello()
+        #expect(hello.keys == [0: own, 1: own].compactMapValues(\.self))
+        #expect(hello.mailKeys == [0: mailKey, 1: mailKey].compactMapValues(\.self))
+
+        world.pass(30)
+        try deliver(.mail(try seal(later[0])))
+        try prove()
+        hello = try world.hello()
+        #expect(hello.keys == [1: own].compactMapValues(\.self))
+        #expect(hello.mailKeys == [1: mailKey].compactMapValues(\.self))
+        #expect(!Files.exists(world.folders.key(generation: 0)))
+        world.pass(30)
+        try deliver(.mail(try seal(later[1], to: mailKey)))
+        #expect(try world.hello().unconfirmed == 4, "mail for the same key is still opened")
+    }
+
+    @Test("no other key than one that it has stands for a set, and none takes the place of one in force")
+    func carriesNoOther() throws {
+        let foreign = try carried(2)
+        for key in [TestWorld.key(5), .zero] {
+            var document = foreign
+            document.interfaces[0].publicKey = key
+            try deliver(.mail(try seal(document)))
+            #expect(try world.hello().unconfirmed == nil)
+        }
+        world.ask(.prepareKey(generation: 1))
+        let other = try #require(try world.hello().keys[1])
+        var document = try document(3)
+        document.interfaces[0].publicKey = other
+        try deliver(.mail(try seal(document)))
+        #expect(try world.hello().unconfirmed == nil && world.hello().keys[1] == other)
+    }
+
+    @Test("killed at any write of it, it takes the same or the next one, and has not lost its mail key")
+    func carriesThroughCrashes() throws {
+        for point in 0..<12 {
+            let test = try MailTakenTests()
+            let world = test.world
+            let (own, mailKey) = (try world.hello().keys[0], try world.hello().mailKeys?[0])
+            world.storage.fuse = world.storage.changes + point
+            try test.deliver(.mail(try test.seal(try test.carried(2), to: mailKey)))
+            try world.restart()
+            world.pass(130)
+            try test.deliver(.mail(try test.seal(try test.carried(3), to: mailKey)))
+            if try world.hello().unconfirmed != nil { try test.prove() }
+            let hello = try world.hello()
+            #expect(hello.revision >= 2, "point \(point)")
+            #expect(hello.keys == [0: own, 1: own].compactMapValues(\.self), "point \(point)")
+            #expect(
+                hello.mailKeys == [0: mailKey, 1: mailKey].compactMapValues(\.self),
+                "point \(point)")
+        }
     }
 
     @Test("it keeps mail for its managed peers alone, and drops it with the peer")

@@ -79,7 +79,7 @@ struct PeerInvitation {
             let concerned = try state.concerned(from: document.topology, to: topology)
             return try PeerTarget(workspace, topology, state, concerned).preview()
         }
-        if state.openRotation != nil {
+        if let open = state.openRotation, !open.progress.isInGrace {
             throw CommandFailure(
                 "a rotation of this mesh's keys is open",
                 fix: "meshproof rotate --resume, or meshproof rotate --abort")

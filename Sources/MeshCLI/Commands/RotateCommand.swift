@@ -18,11 +18,13 @@ extension CommandTable {
             back until old keys are being wiped. The new set's UDP port (the mesh's port and
             the next, in turn) must be open at the endpoints. A node that cannot be reached
             keeps it from beginning, unless it is gone on without, which cuts it off until up
-            brings it back. A node that joins by itself (connect: join) cannot take part.
+            brings it back.
 
             A phone keeps its own key and needs its peers' new ones: peer show NAME --qr gives
-            them. Until it is seen with them, and for the grace period at most, its peers keep
-            the old keys for it alone; up looks whether it has them, and ends that.
+            them. A node that joined by itself (connect: join) fetches them as mail, within two
+            minutes of being there. Until it is seen with them, and for the grace period at
+            most, its peers keep the old keys for it alone; up looks whether it has them, and
+            ends that.
 
             Exit 1: it stopped, or something is left.
             """,
@@ -46,7 +48,7 @@ extension CommandTable {
             Option(
                 "grace", value: "TIME",
                 help:
-                    "how long phones may go on with the old keys: 7d (default), 12h, 2w, 0 for not at all"
+                    "how long phones and joined nodes may go on with the old keys: 7d (default), 12h, 2w, 0"
             ),
             Option(
                 "drain", value: "SECONDS",
@@ -136,8 +138,14 @@ extension CommandTable {
 
 extension Workspace {
     /// A run over the nodes of this workspace.
-    func rotateRun(_ state: ControllerState, _ progress: any Progress) throws -> RotateRun {
-        RotateRun(
+    ///
+    /// - Parameter waits: whether nodes that fetch mail are waited for.
+    func rotateRun(
+        _ state: ControllerState, _ progress: any Progress, waits: Bool = true
+    ) throws -> RotateRun {
+        var settings = settings
+        if !waits { settings.mailPatience = 0 }
+        return RotateRun(
             topology, state: state, carrier: carrier(), program: try NodeProgram.running(),
             settings: settings, progress: progress)
     }

@@ -30,8 +30,8 @@ extension CommandTable {
             progress: progress
         ).run()
         if report.isGood && state.openRotation != nil {
-            // Nodes without an agent may have fetched their new configuration since somebody last looked.
-            report.rotation = try workspace.rotateRun(state, NoProgress()).run(
+            // Who has to fetch new keys may have done so since somebody last looked.
+            report.rotation = try workspace.rotateRun(state, NoProgress(), waits: false).run(
                 .resume, command: "up")
         }
         progress.end()

@@ -1,6 +1,6 @@
 import MeshModel
 
-/// A node without an agent that has to be given a new configuration.
+/// A node that has not got the other nodes' new keys yet: one without an agent, or one that fetches them as mail.
 public struct GraceNotice: Codable, Sendable, Equatable {
     /// Which node.
     public var node: String
@@ -9,6 +9,16 @@ public struct GraceNotice: Codable, Sendable, Equatable {
     /// What is so and what to do, for people.
     public var message: String
 
+    /// For a node that fetches them by itself.
+    init(node: String, takesBy until: Double) {
+        self.node = node
+        self.until = until
+        message =
+            "\(node): takes its new keys by itself within two minutes of being there, until \(Timestamp.text(until)); after that it has to join again: meshproof peer invite \(node)"
+    }
+
+    /// For a node without an agent.
+    ///
     /// - Parameter isKeyKept: whether its private key is known here, without which a QR code is of no use.
     init(node: String, until: Double, isKeyKept: Bool) {
         self.node = node
@@ -19,13 +29,16 @@ public struct GraceNotice: Codable, Sendable, Equatable {
 }
 
 extension ControllerState {
-    /// The nodes without an agent that the open rotation waits for, and for nothing else.
+    /// The nodes that the open rotation waits for, and for nothing else.
     func graceNotices() throws(ControllerError) -> [GraceNotice] {
         guard let open = openRotation, open.progress.isInGrace, let grace = open.plan.grace,
             let until = grace.until
         else { return [] }
         return try grace.waiting.map { (name) throws(ControllerError) in
-            GraceNotice(node: name, until: until, isKeyKept: try keepsKey(of: name))
+            if open.plan.byMail?.contains(name) == true {
+                return GraceNotice(node: name, takesBy: until)
+            }
+            return GraceNotice(node: name, until: until, isKeyKept: try keepsKey(of: name))
         }
     }
 }

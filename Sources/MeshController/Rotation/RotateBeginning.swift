@@ -31,9 +31,20 @@ struct RotateBeginning {
         plan.drain = drain
         if wireguard { plan.wireguard = .init(after: state.generations.wireguard) }
         if ssh && scope == nil { plan.ssh = .init(after: state.generations.ssh) }
-        let phones = handed()
-        if wireguard && scope == nil && grace > 0 && !phones.isEmpty {
-            plan.grace = RotationPlan.Grace(seconds: grace, waiting: phones)
+        if scope == nil {
+            let joined = try run.joined(besides: without)
+            if ssh { try refuseTunnels(of: joined, withWireguard: wireguard) }
+            if wireguard, grace <= 0, let name = joined.first {
+                throw ControllerError(
+                    .usage,
+                    "no command logs in to \(name) (connect: join): it fetches new keys by itself, and needs time for that",
+                    hint: "give --grace 1h, or --force-retire \(name), which cuts it off until it joins again")
+            }
+            plan.byMail = joined.isEmpty ? nil : joined
+            let waiting = handed() + joined
+            if wireguard && grace > 0 && !waiting.isEmpty {
+                plan.grace = RotationPlan.Grace(seconds: grace, waiting: waiting)
+            }
         }
         try open(plan)
     }
@@ -69,9 +80,12 @@ struct RotateBeginning {
         }
         let settled = state.generations
         let now = Clocks.wall()
-        let oldest = settled.oldestWireguard(of: topology.managedNodes.map(\.name))
+        // The key of a node that joins by itself stays as it is: it is no reason to begin again and again.
+        let oldest = settled.oldestWireguard(of: topology.contactedNodes.map(\.name))
         let wireguard = schedule.isDue(since: oldest, now: now)
-        let ssh = schedule.isDue(since: settled.sshSince, now: now)
+        // Where tunnels' keys cannot be replaced, the others still can.
+        let blocked = tunnel(of: try run.joined(besides: without))
+        let ssh = schedule.isDue(since: settled.sshSince, now: now) && blocked == nil
         guard wireguard || ssh else { return false }
         try begin(wireguard: wireguard, ssh: ssh, drain: drain, scope: nil, grace: grace)
         return true
@@ -114,6 +128,30 @@ struct RotateBeginning {
         let members = try run.gather(plan)
         try refuseUnready(members, withTunnels: plan.ssh != nil)
         try state.begin(plan, command: command)
+    }
+
+    /// An edge that goes through a tunnel from or to one of these, or nil.
+    private func tunnel(of names: [String]) -> Edge? {
+        let index = PartyIndex(topology)
+        return topology.edges.first { edge in
+            edge.via == .ssh
+                && [edge.from, edge.to].contains { index.owner(of: $0).map(names.contains) ?? false }
+        }
+    }
+
+    /// A tunnel's two ends change their keys together, and one of them would do it in its own time.
+    private func refuseTunnels(
+        of names: [String], withWireguard: Bool
+    ) throws(ControllerError) {
+        guard let edge = tunnel(of: names) else { return }
+        let index = PartyIndex(topology)
+        let name = [edge.from, edge.to].compactMap(index.owner).first(where: names.contains) ?? ""
+        throw ControllerError(
+            .joined,
+            "no command logs in to \(name) (connect: join), so the SSH keys of its tunnel \(edge.id) cannot be replaced",
+            hint: (withWireguard ? "meshproof rotate --wireguard replaces the others; " : "")
+                + "--force-retire \(name) goes on without it, and it is cut off until it joins again: "
+                + "meshproof peer invite \(name)")
     }
 
     /// Nodes without an agent that were handed a configuration, and are not gone on without.

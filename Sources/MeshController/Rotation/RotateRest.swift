@@ -16,8 +16,8 @@ extension RotateRun {
         try drain(members, plan, isBack: isBack, into: &report)
         guard let turn = plan.wireguard else { return }
         let over = isBack ? turn.to : turn.from
-        // What a device without an agent sends, it sends by the keys that it has.
-        let managed = topology.managedNames
+        // What is not told by a command sends by the keys that it has.
+        let managed = topology.managedNames.subtracting(plan.byMail ?? [])
         let deadline = Clocks.monotonic() + Self.patience
         var last: [String: UInt64] = [:]
         var calmSince = Clocks.monotonic()

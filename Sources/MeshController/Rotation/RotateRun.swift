@@ -120,6 +120,16 @@ public struct RotateRun: Sendable {
         try state.change(plan)
     }
 
+    /// Nodes that have joined by themselves, sorted.
+    func joined(besides without: [String]) throws(ControllerError) -> [String] {
+        var names: [String] = []
+        for node in topology.managedNodes
+        where node.isReachedByMail && !without.contains(node.name) {
+            if try state.hasJoined(node) { names.append(node.name) }
+        }
+        return names.sorted()
+    }
+
     // MARK: going on
 
     private func takeAll(isBack: Bool, into report: inout RotateReport) {
@@ -180,8 +190,10 @@ public struct RotateRun: Sendable {
             try bring(members)
         case .rest: try rest(members, plan, isBack: false, into: &report)
         case .restBack: try rest(members, plan, isBack: true, into: &report)
-        case .grace: return try grace(members, plan, into: &report)
-        case .retire: try retire(members, plan, isBack: false)
+        case .grace: return try grace(members, into: &report)
+        case .retire:
+            try retire(members, plan, isBack: false)
+            try tellByMail(members, plan, into: &report)
         case .withdraw: try retire(members, plan, isBack: true)
         case .swap, .swapBack: try bring(members)
         case .renew, .renewBack: report.silent = try renew(members, plan)
@@ -204,10 +216,20 @@ public struct RotateRun: Sendable {
             }
             if let preshared = plan.preshared { try state.settlePresharedKeys(preshared) }
         }
-        let result = isBack ? state.generations : plan.result(state.generations, at: now)
+        let kept = try keptKeys(plan)
+        let result =
+            isBack ? state.generations : plan.result(state.generations, kept: kept, at: now)
         report.outcome = isBack ? .takenBack : .rotated
         if !isBack { report.notes += cutOff(by: plan) }
         try state.endRotation(result, outcome: report.outcome.rawValue, at: now)
+    }
+
+    /// Nodes that went through it with the key that they had.
+    private func keptKeys(_ plan: RotationPlan) throws(ControllerError) -> [String] {
+        guard let turn = plan.wireguard else { return [] }
+        let former = try state.nodeKeys(of: topology, generation: turn.from)
+        let now = try state.nodeKeys(of: topology, generation: turn.to)
+        return (plan.byMail ?? []).filter { now[$0] != nil && now[$0] == former[$0] }
     }
 
     /// Nodes without an agent that have lost a peer's key with no time to fetch the new one, in words.

@@ -42,10 +42,8 @@ extension RotateRun {
             guard participants.contains(node.name), try state.hasJoined(node) else { continue }
             throw ControllerError(
                 .joined,
-                "no command logs in to \(node.name) (connect: join), so it cannot take part in a rotation",
-                hint:
-                    "meshproof rotate --force-retire \(node.name) goes on without it; it is cut off "
-                    + "then, until it joins again: meshproof peer invite \(node.name)")
+                "no command logs in to \(node.name) (connect: join), so it has no part in a rotation of some keys alone",
+                hint: "meshproof rotate, for the whole mesh, leaves it time to take the others' new keys")
         }
     }
 
@@ -65,6 +63,9 @@ extension RotateRun {
         for member in members {
             guard let hello = hellos[member.name] else { continue }
             try state.record(hello, of: member.contact.node)
+        }
+        for name in plan.byMail ?? [] {
+            try state.carryKeys(of: name, wireguard: plan.wireguard, ssh: plan.ssh)
         }
     }
 

@@ -58,7 +58,9 @@ extension RotateRun {
         let pairs = topology.managedPeerings()
         let known = try state.presharedKeyIDs(
             for: pairs, generation: isBack ? turn.to : turn.from)
-        return known.filter { plan.concerns($0.key) }
+        let over = isBack ? turn.to : turn.from
+        let stays = state.layout.sets.first { plan.wireguard != nil && $0.generation == over }
+        return known.filter { plan.concerns($0.key) && stays?.carries($0.key) != true }
     }
 }
 

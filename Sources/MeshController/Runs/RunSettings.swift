@@ -6,6 +6,9 @@ public struct RunSettings: Sendable {
     public var timeout = 20.0
     /// How long a node waits for the confirmation of a change before it takes it back. *Units:* seconds.
     public var window = 60.0
+    /// How long a rotation waits for nodes that fetch their new keys as mail: each asks at least every 75 s, and has to
+    /// prove what it took. *Units:* seconds.
+    public var mailPatience = 150.0
 
     /// The defaults.
     public init() {}

@@ -61,6 +61,37 @@ extension ControllerState {
         return keys
     }
 
+    /// Has a node's keys of one set stand for another set as well.
+    ///
+    /// The node does the same with its WireGuard key once a document says so; SSH keys it finds by themselves.
+    /// *Idempotency:* as often as wanted.
+    func carryKeys(
+        of name: String, wireguard: RotationPlan.Turn?, ssh: RotationPlan.Turn?
+    ) throws(ControllerError) {
+        let store = try storeForWriting()
+        try Self.translate {
+            try NodeRegistry(store).update(name) { record in
+                if let wireguard, let key = record.keys[wireguard.from] {
+                    record.keys[wireguard.to] = key
+                    let mailKey = record.mailKeys?[wireguard.from]
+                    record.mailKeys?[wireguard.to] = mailKey
+                }
+                if let ssh, let keys = record.sshKeys?[ssh.from] { record.sshKeys?[ssh.to] = keys }
+            }
+        }
+    }
+
+    /// Forgets a node's key of one set: it counts as one that has not joined.
+    func dropKeys(of name: String, generation: Int) throws(ControllerError) {
+        let store = try storeForWriting()
+        try Self.translate {
+            try NodeRegistry(store).update(name) { record in
+                record.keys[generation] = nil
+                record.mailKeys?[generation] = nil
+            }
+        }
+    }
+
     /// The next revision for each of these nodes, above what it has taken already; kept before it is used.
     public func nextRevisions(
         above highest: [String: UInt64]

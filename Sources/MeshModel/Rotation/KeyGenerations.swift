@@ -8,7 +8,7 @@ public struct KeyGenerations: Sendable, Hashable {
     public var wireguardSince: Double?
     /// When the SSH keys came into use. *Units:* seconds since 1970; nil where nobody noted it.
     public var sshSince: Double?
-    /// When the WireGuard keys of some nodes came into use, where that was later than for the rest.
+    /// When the WireGuard keys of some nodes came into use, where that was at another time than for the rest.
     public var nodesSince: [String: Double]
     /// When all preshared keys came into use, where that was later than for the WireGuard keys.
     public var presharedSince: Double?

@@ -23,7 +23,7 @@ public struct RotationPlan: Codable, Sendable, Equatable {
         }
     }
 
-    /// How long nodes without an agent may go on with the keys that they were handed.
+    /// How long nodes that are not told by a command may go on with the keys that they have.
     public struct Grace: Codable, Sendable, Equatable {
         /// *Units:* seconds.
         public var seconds: Double
@@ -52,8 +52,11 @@ public struct RotationPlan: Codable, Sendable, Equatable {
     public var scope: PeeringScope?
     /// Whether it is the second leg of a rotation of some nodes' keys.
     public var isHome: Bool?
-    /// For nodes without an agent; nil where there are none, or none is wanted.
+    /// For nodes without an agent and for those in ``byMail``; nil where there are none, or none is wanted.
     public var grace: Grace?
+    /// Managed nodes that no command logs in to, sorted: each keeps its key, and fetches the others' new ones as mail while
+    /// the grace period lasts. nil where there are none.
+    public var byMail: [String]?
     /// Nodes that it goes on without: whoever is among them is cut off until it is brought up again.
     public var without: [String]
     /// How long connections through former tunnel sessions may go on. *Units:* seconds.
@@ -153,7 +156,7 @@ public struct RotationPlan: Codable, Sendable, Equatable {
 
     /// The managed nodes that it contacts.
     public func participants(in topology: Topology) -> Set<String> {
-        let managed = topology.managedNames.subtracting(without)
+        let managed = topology.managedNames.subtracting(without).subtracting(byMail ?? [])
         guard let scope else { return managed }
         let ends = topology.peerings().filter(scope.touches).flatMap { [$0.a, $0.b] }
         return managed.intersection(scope.nodes.union(ends))
@@ -172,7 +175,11 @@ public struct RotationPlan: Codable, Sendable, Equatable {
     public func concerns(_ pair: Peering) -> Bool { scope?.touches(pair) ?? true }
 
     /// The sets in use once it is through.
-    public func result(_ settled: KeyGenerations, at now: Double) -> KeyGenerations {
+    ///
+    /// - Parameter kept: the nodes that have their former key still.
+    public func result(
+        _ settled: KeyGenerations, kept: [String] = [], at now: Double
+    ) -> KeyGenerations {
         var result = settled
         if let wireguard, let scope {
             if isHome == true {
@@ -183,6 +190,9 @@ public struct RotationPlan: Codable, Sendable, Equatable {
             result.wireguard = wireguard.to
             result.wireguardSince = now
             result.nodesSince = [:]
+            for name in kept {
+                result.nodesSince[name] = settled.nodesSince[name] ?? settled.wireguardSince
+            }
             result.presharedSince = nil
         }
         if let ssh {

@@ -107,16 +107,33 @@ extension AgentCore {
                 throw Self.wrongKey
             }
         }
+        let own = try asking { () throws(NodeError) in try keys.publicKeys() }
+        let carried = carried(to: try check.open(signed), own)
         let document = try check.admit(
             signed, after: store.highestRevision,
-            keys: try asking { () throws(NodeError) in try keys.publicKeys() },
+            keys: own.merging(carried.mapValues { own[$0] ?? .zero }) { $1 },
             sshKeys: try asking { () throws(NodeError) in try keys.sshPublicKeys() },
             presharedKeys: keys.presharedKeyIDs().union(brought.map(\.0)))
         try asking { () throws(NodeError) in
             for (id, key) in brought { try keys.keep(key, as: id) }
+            for (set, former) in carried { try keys.carry(former, to: set) }
             try store.stage(TakenDocument(signed: signed, document: document))
         }
         return document
+    }
+
+    /// The sets that a document wants this node to use a key for that it has of another set, and of which: a node that
+    /// no command logs in to keeps its key while the others replace theirs.
+    private func carried(to document: NodeDocument, _ own: [Int: PublicKey]) -> [Int: Int] {
+        let live = Set(store.live.flatMap(\.interfaces).map(\.generation))
+        var found: [Int: Int] = [:]
+        for interface in document.interfaces
+        where own[interface.generation] != interface.publicKey
+            && !live.contains(interface.generation)
+        {
+            found[interface.generation] = own.first { $0.value == interface.publicKey }?.key
+        }
+        return found
     }
 
     private func steps(to document: NodeDocument, at now: Moment) throws(ProtocolError)

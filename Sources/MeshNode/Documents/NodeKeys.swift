@@ -50,6 +50,23 @@ package final class NodeKeys {
         return made
     }
 
+    /// Has the key of one set, and its mail key, stand for another set as well, in place of what was there.
+    ///
+    /// The mail key first: a set without one is given a new one, which the controller would not know.
+    /// *Idempotency:* as often as wanted.
+    package func carry(_ former: Int, to generation: Int) throws(NodeError) {
+        guard (0...9).contains(generation), let key = try privateKey(former),
+            let mailKey = try mailKey(former)
+        else { throw NodeError(.storage, "carry private key", "", "set \(former) is not whole") }
+        try forget(generation: generation)
+        do {
+            try storage.writeSecret(mailKey, to: folders.mailKey(generation: generation))
+            try storage.writeSecret(key, to: folders.key(generation: generation))
+        } catch {
+            throw NodeError("carry private key", error)
+        }
+    }
+
     /// The public half of each mail key there is.
     package func mailPublicKeys() throws(NodeError) -> [Int: PublicKey] {
         if let knownMail { return knownMail }
