@@ -23,6 +23,11 @@ public struct RotationRegistry: Sendable {
         _ = try store.settle(Self.generationsKey) { bytes }
     }
 
+    /// Notes the sets in use, whatever was noted.
+    public func change(_ generations: KeyGenerations) throws(StoreError) {
+        try store.put(Self.generationsKey, try Record.encode(generations))
+    }
+
     /// The rotation that was begun and not ended, or nil.
     public func open() throws(StoreError) -> RotationPlan? {
         guard let found = try store.get(Self.openKey) else { return nil }

@@ -41,19 +41,22 @@ struct RotationByMailLabTests {
         let theirs = try publicKey(lab, "ant")
         let pings = try ["nas", "bee"].map { try PingWatch(lab, $0, "10.88.0.1") }
         Clocks.sleep(1)
-        let result = try Child.run(
-            lab.command(["--lab", "rotate", "--json"] + RotationLab.patience), timeout: 600)
-        let report = try lab.decode(RotateReport.self, result)
-        #expect(report.outcome == .rotated, "\(report.error ?? "") \(result.errorText)")
-        #expect(report.notes == ["nas has taken the new keys"])
-        print(
-            "rotate with a joined node: \(report.seconds) s, "
-                + report.steps.map { "\($0.step.rawValue) \(Int($0.seconds * 1000)) ms" }
-                .joined(separator: ", "))
-        #expect(try world.reachesWeb())
+        // The second one comes before it has fetched the first one's last mail: it goes from two old sets to two new ones.
+        for _ in 0..<2 {
+            let result = try Child.run(
+                lab.command(["--lab", "rotate", "--json"] + RotationLab.patience), timeout: 600)
+            let report = try lab.decode(RotateReport.self, result)
+            #expect(report.outcome == .rotated, "\(report.error ?? "") \(result.errorText)")
+            #expect(report.notes.first == "nas has taken the new keys")
+            print(
+                "rotate with a joined node: \(report.seconds) s, "
+                    + report.steps.map { "\($0.step.rawValue) \(Int($0.seconds * 1000)) ms" }
+                    .joined(separator: ", "))
+            #expect(try world.reachesWeb())
+        }
         // Its last mail takes the old interface away.
         let isClean = try LabMesh.wait(150) {
-            try files(lab, "nas", "keys/wg-* keys/mail-*") == "keys/mail-1.key keys/wg-1.key"
+            try files(lab, "nas", "keys/wg-* keys/mail-*") == "keys/mail-2.key keys/wg-2.key"
         }
         let left = try files(lab, "nas", "keys/wg-* keys/mail-*")
         #expect(isClean, "\(left)")
@@ -63,7 +66,7 @@ struct RotationByMailLabTests {
         }
         for host in ["ant", "bee", "nas"] {
             let ports = try lab.on(host, "wg", "show", "all", "listen-port").text
-            #expect(ports.contains("51821") && !ports.contains("51820"), "\(host): \(ports)")
+            #expect(ports.contains("51820") && !ports.contains("51821"), "\(host): \(ports)")
         }
         #expect(try publicKey(lab, "nas") == own && publicKey(lab, "ant") != theirs)
         #expect(try files(lab, "nas", "psk/*.key") != secrets)
@@ -71,7 +74,7 @@ struct RotationByMailLabTests {
         #expect(try world.reachesWeb())
         #expect(try lab.plan().status == .code(0))
         let keys = try lab.status().report.keys
-        #expect(keys.wireguard == 1 && keys.nodesSince.keys.sorted() == ["nas"])
+        #expect(keys.wireguard == 2 && keys.nodesSince.keys.sorted() == ["nas"])
     }
 
     @Test("one that is away takes the new keys when it is back, with no command run, whoever is killed meanwhile")

@@ -88,6 +88,36 @@ struct RotateTests {
         }
     }
 
+    @Test("one that is named after it has made new keys is cut off by those, too", arguments: [
+        RotationStep.beside, .move, .sweep,
+    ])
+    func withoutALateNode(step: RotationStep) throws {
+        let mesh = try TestMesh(Self.names)
+        _ = try mesh.up()
+        let edge = try mesh.machine("edge")
+        let report =
+            step == .sweep
+            ? try Self.leaving(on: edge, mesh)
+            : try mesh.rotate(
+                progress: Breaker(at: step == .beside ? .prepare : .handshake) {
+                    edge.trouble(.applyFails)
+                })
+        #expect(report.outcome == .stopped && report.stoppedAt == step, "\(report.error ?? "")")
+        edge.trouble(.unreachable)
+        let end = try mesh.rotate(.resume, without: ["edge"])
+        #expect(end.outcome == .rotated && end.without == ["edge"], "\(end.error ?? "")")
+        for name in Self.names where name != "edge" {
+            let interfaces = try #require(mesh.machine(name).snapshot.document).interfaces
+            #expect(interfaces.map(\.name) == ["mp1-lab"])
+            #expect(!interfaces.flatMap(\.peers).map(\.node).contains("edge"), "\(name)")
+        }
+    }
+
+    private static func leaving(on machine: FakeMachine, _ mesh: TestMesh) throws -> RotateReport {
+        machine.state.withLock { $0.leftovers = ["interface mp0-lab"] }
+        return try mesh.rotate()
+    }
+
     @Test("what is left on a node is told, and keeps it open; there is no way back any more")
     func tellsWhatIsLeft() throws {
         let mesh = try TestMesh(Self.names)

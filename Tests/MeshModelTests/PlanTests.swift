@@ -276,6 +276,30 @@ struct PlanTests {
             plan([next], model.node).map(\.summary) == ["delete interface mp0-lab"])
     }
 
+    @Test("takes an interface away first that holds the port of a new one, and its routes are not missed")
+    func portsOfSets() {
+        func set(_ generation: Int) -> DesiredInterface {
+            interface {
+                $0.name = "mp\(generation)-lab"
+                $0.generation = generation
+                $0.listenPort = 51820 + UInt16(generation % 2)
+            }
+        }
+        var model = ModelNode(settled())
+        model.apply(plan([set(1), set(0)], model.node))
+        // Two rotations later: sets 0 and 2 have one port.
+        let steps = plan([set(2), set(1)], model.node)
+        #expect(steps.first?.change == .deleteInterface(name: "mp0-lab"))
+        #expect(steps.filter { $0.summary.hasPrefix("delete") }.count == 1)
+        model.apply(steps)
+        #expect(model.failures.isEmpty && plan([set(2), set(1)], model.node).isEmpty)
+        #expect(model.node.routes.contains { $0.interface == "mp2-lab" })
+        // One that was away for a whole rotation has nothing but the oldest.
+        var old = ModelNode(settled())
+        old.apply(plan([set(2), set(1)], old.node))
+        #expect(old.failures.isEmpty && plan([set(2), set(1)], old.node).isEmpty)
+    }
+
     @Test(
         "knows the mesh's own interfaces by name",
         arguments: [

@@ -100,6 +100,26 @@ struct RotationTests {
         #expect(try world.hello().keys.keys.sorted() == [0])
     }
 
+    @Test("a staged document of a set that is given up goes with the preshared keys that came for it")
+    func forgetsStaged() throws {
+        let world = try TestWorld()
+        try world.install(try world.document(1))
+        let fresh = try PresharedKeys.generate()
+        let id = PresharedKeys.identify(fresh)
+        var second = try beside(world)
+        second.peers[0].presharedKey = id
+        let document = try world.document(2) { $0.interfaces.append(second) }
+        let brought = [
+            world.payload(), PresharedKeyPayload(id: id, key: SecretText.encode(fresh)),
+        ]
+        world.ask(.stage(document: try world.sign(document), presharedKeys: brought))
+        #expect(world.keys.presharedKeyIDs() == [world.pskID, id])
+        try world.restart()
+        #expect(world.keys.presharedKeyIDs() == [world.pskID, id], "it may yet be committed")
+        #expect(world.ask(.forgetKeys(wireguard: [1], ssh: [])) == .done)
+        #expect(world.keys.presharedKeyIDs() == [world.pskID])
+    }
+
     @Test("a greeting by one interface goes to that interface's peers alone")
     func greets() throws {
         let world = try TestWorld()

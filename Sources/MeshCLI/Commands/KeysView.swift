@@ -19,7 +19,14 @@ struct KeysView {
             output.line("  " + ages.joined(separator: ", "))
             let nodes = report.keys.nodesSince.sorted { $0.key < $1.key }
                 .filter { pair in report.nodes.contains { $0.node == pair.key } }
-                .compactMap { age("\($0.key)'s", $0.value, report) }
+                .compactMap { pair in
+                    let isJoined = report.nodes.contains { $0.node == pair.key && $0.joined }
+                    return age(
+                        "\(pair.key)'s", pair.value, report,
+                        fix: isJoined
+                            ? "meshproof node leave there, then meshproof peer invite \(pair.key)"
+                            : "meshproof rotate --due")
+                }
             if !nodes.isEmpty { output.hang("  WireGuard key: ", nodes.joined(separator: ", ")) }
         }
         for name in report.unpinned {
@@ -48,11 +55,14 @@ struct KeysView {
                 + (open.canGoBack ? ", or meshproof rotate --abort" : ""))
     }
 
-    private func age(_ what: String, _ since: Double?, _ report: StatusReport) -> String? {
+    private func age(
+        _ what: String, _ since: Double?, _ report: StatusReport,
+        fix: String = "meshproof rotate --due"
+    ) -> String? {
         guard let since else { return nil }
         let age = report.at - since
         let text = "\(what) \(Human.age(age)) old"
         guard let limit = report.rotateEvery, age >= Double(limit) else { return text }
-        return output.style.yellow("\(text), overdue: meshproof rotate --due")
+        return output.style.yellow("\(text), overdue: \(fix)")
     }
 }

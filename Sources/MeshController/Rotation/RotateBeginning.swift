@@ -68,9 +68,12 @@ struct RotateBeginning {
     }
 
     /// *Returns:* whether there is something to do: keys that are due, or a grace period to look after.
-    func beginDue(drain: Double, grace: Double) throws(ControllerError) -> Bool {
+    /// And what is due and has to stay, in words.
+    func beginDue(
+        drain: Double, grace: Double
+    ) throws(ControllerError) -> (begins: Bool, notes: [String]) {
         if let open = state.openRotation {
-            if open.progress.isInGrace { return true }
+            if open.progress.isInGrace { return (true, []) }
             throw Self.alreadyOpen(open)
         }
         guard let schedule = topology.mesh.rotation else {
@@ -84,11 +87,17 @@ struct RotateBeginning {
         let oldest = settled.oldestWireguard(of: topology.contactedNodes.map(\.name))
         let wireguard = schedule.isDue(since: oldest, now: now)
         // Where tunnels' keys cannot be replaced, the others still can.
-        let blocked = tunnel(of: try run.joined(besides: without))
-        let ssh = schedule.isDue(since: settled.sshSince, now: now) && blocked == nil
-        guard wireguard || ssh else { return false }
+        var ssh = schedule.isDue(since: settled.sshSince, now: now)
+        var notes: [String] = []
+        if ssh, let edge = tunnel(of: try run.joined(besides: without)) {
+            notes = [
+                "the tunnels' SSH keys are due, and stay: the tunnel \(edge.id) has an end that no command logs in to"
+            ]
+            ssh = false
+        }
+        guard wireguard || ssh else { return (false, notes) }
         try begin(wireguard: wireguard, ssh: ssh, drain: drain, scope: nil, grace: grace)
-        return true
+        return (true, notes)
     }
 
     private func newPlan() throws(ControllerError) -> RotationPlan {

@@ -40,10 +40,15 @@ extension RotateRun {
             topology.nodes.filter { !$0.managed || joined.contains($0.name) }.map(\.name))
         let reports = members.map(\.report)
         var moved: [String] = []
-        for name in grace.waiting where Self.isHeard(name, turn.to, reports) {
-            // One that takes it as mail may yet take it back, until it has said otherwise.
-            let isInDoubt = joined.contains(name) && !isOver
-            if try isInDoubt ? hasSettled(name, reports) : true { moved.append(name) }
+        for name in grace.waiting
+        where !plan.without.contains(name) && Self.isHeard(name, turn.to, reports) {
+            // One that takes it as mail may take it back, until it has said otherwise.
+            guard joined.contains(name) else {
+                moved.append(name)
+                continue
+            }
+            let word = try word(of: name, turn.to, reports)
+            if word == .settled || isOver && word == .unknown { moved.append(name) }
         }
         grace.until = until
         grace.waiting.removeAll {
@@ -55,7 +60,9 @@ extension RotateRun {
         for name in moved { report.notes.append(Self.hasMoved(name, isJoined: joined.contains(name))) }
         for name in lost ?? [] {
             // Before it is noted that nobody waits for it any more.
-            if joined.contains(name) { try state.dropKeys(of: name, generation: turn.to) }
+            if joined.contains(name) && !plan.without.contains(name) {
+                try state.dropKeys(of: name, wireguard: turn.to)
+            }
             if !plan.without.contains(name) {
                 report.notes.append(Self.isLate(name, isJoined: joined.contains(name)))
             }
@@ -64,10 +71,11 @@ extension RotateRun {
             plan.grace = grace
             try state.change(plan)
         }
+        // Whatever holds up the rest, their time has begun.
+        try tellByMail(members, plan, into: &report)
         try retire(members, plan, isBack: false)
         // Nobody else's keys are left by now, and that need not wait until it is over.
         try sweep(try gather(plan), plan, isBack: false, into: &report)
-        try tellByMail(members, plan, into: &report)
         return !grace.waiting.isEmpty
     }
 
@@ -112,7 +120,7 @@ extension RotateRun {
             }
             let now = Array(reports.values)
             for name in present where Self.isHeard(name, turn.to, now) {
-                if try hasSettled(name, now) { return true }
+                if try word(of: name, turn.to, now) == .settled { return true }
             }
         }
         return false
@@ -125,17 +133,26 @@ extension RotateRun {
         reports.contains { $0.lastHandshake(with: name, generation: generation) ?? 0 > 0 }
     }
 
-    /// Whether a node that fetches mail has told everybody who keeps its last one that it goes by it for good.
+    /// What is known of a node that fetches mail, and of what it was sent last.
+    private enum Word { case settled, unknown, tookItBack }
+
+    /// What a node has told those who keep its mail, as far as they have heard of it by its keys of a set.
     ///
     /// One mailbox alone is not believed: nobody signs for what it says.
-    private func hasSettled(
-        _ name: String, _ reports: [NodeReport]
-    ) throws(ControllerError) -> Bool {
-        guard let revision = try state.handed(to: name)?.revision else { return false }
-        let kept = reports.flatMap { $0.mail ?? [] }.filter {
-            $0.node == name && $0.revision == revision
+    private func word(
+        of name: String, _ generation: Int, _ reports: [NodeReport]
+    ) throws(ControllerError) -> Word {
+        guard let handed = try state.handed(to: name) else { return .unknown }
+        // It has confirmed it to this program itself, when it joined anew.
+        if handed.mailedAt == nil { return .settled }
+        let kept = reports.filter {
+            $0.lastHandshake(with: name, generation: generation) ?? 0 > 0
+        }.flatMap { $0.mail ?? [] }.filter {
+            $0.node == name && $0.revision == handed.revision
         }
-        return !kept.isEmpty && kept.allSatisfy { $0.inForce ?? 0 >= revision }
+        if kept.contains(where: { $0.inForce ?? .max < handed.revision }) { return .tookItBack }
+        let isSure = !kept.isEmpty && kept.allSatisfy { $0.inForce ?? 0 >= handed.revision }
+        return isSure ? .settled : .unknown
     }
 
     private static func hasMoved(_ name: String, isJoined: Bool) -> String {

@@ -66,6 +66,7 @@ public struct RotateRun: Sendable {
                 .usage, "no node is called \(name)", hint: near.map { "did you mean \($0)?" })
         }
         var isBack = false
+        var notes: [String] = []
         let beginning = RotateBeginning(run: self, without: without, command: command)
         switch wish {
         case .begin(let wireguard, let ssh, let drain, let scope, let grace):
@@ -73,9 +74,13 @@ public struct RotateRun: Sendable {
                 wireguard: wireguard, ssh: ssh, drain: drain, scope: scope, grace: grace)
         case .beginPreshared(let scope): try beginning.beginPreshared(scope)
         case .beginDue(let drain, let grace):
-            guard try beginning.beginDue(drain: drain, grace: grace) else {
-                return RotateReport(
+            let due = try beginning.beginDue(drain: drain, grace: grace)
+            notes = due.notes
+            guard due.begins else {
+                var report = RotateReport(
                     mesh: topology.mesh.name, run: "", outcome: .notDue, without: [])
+                report.notes = notes
+                return report
             }
         case .resume: try goOn(without: without, isBack: false)
         case .abort:
@@ -93,6 +98,7 @@ public struct RotateRun: Sendable {
             wireguard: open.plan.wireguard, ssh: open.plan.ssh,
             preshared: open.plan.preshared != nil, scope: open.plan.scope,
             without: open.plan.without.filter { topology.node($0)?.managed == true })
+        report.notes = notes
         takeAll(isBack: isBack, into: &report)
         report.seconds = Clocks.monotonic() - started
         return report
@@ -116,8 +122,25 @@ public struct RotateRun: Sendable {
         }
         let all = Set(plan.without).union(without).sorted()
         if all == plan.without { return }
+        if !isBack { try cutOff(Set(without).subtracting(plan.without).sorted(), open) }
         plan.without = all
         try state.change(plan)
+    }
+
+    /// Forgets the new keys of nodes that are not to be gone on with: some may have made theirs before.
+    private func cutOff(_ names: [String], _ open: OpenRotation) throws(ControllerError) {
+        let names = names.filter { topology.node($0)?.managed == true }
+        guard open.plan.scope == nil, open.plan.preshared == nil, let name = names.first else {
+            return
+        }
+        guard open.progress.next(open.plan) != .finish else {
+            throw ControllerError(
+                .usage, "\(name) has the new keys, and nothing but noting that is left to do",
+                hint: "meshproof rotate --resume, and then meshproof rotate --force-retire \(name)")
+        }
+        for name in names {
+            try state.dropKeys(of: name, wireguard: open.plan.wireguard?.to, ssh: open.plan.ssh?.to)
+        }
     }
 
     /// Nodes that have joined by themselves, sorted.
@@ -197,7 +220,10 @@ public struct RotateRun: Sendable {
         case .withdraw: try retire(members, plan, isBack: true)
         case .swap, .swapBack: try bring(members)
         case .renew, .renewBack: report.silent = try renew(members, plan)
-        case .sweep: try sweep(members, plan, isBack: false, into: &report)
+        case .sweep:
+            // Somebody may have been named since, whom documents are to name no more.
+            if !plan.without.isEmpty { try bring(members) }
+            try sweep(members, plan, isBack: false, into: &report)
         case .sweepBack: try sweep(members, plan, isBack: true, into: &report)
         case .finish, .cancel: break
         }
@@ -205,8 +231,9 @@ public struct RotateRun: Sendable {
     }
 
     private func end(
-        _ step: RotationStep, _ plan: RotationPlan, into report: inout RotateReport
+        _ step: RotationStep, _ begun: RotationPlan, into report: inout RotateReport
     ) throws(ControllerError) {
+        var plan = begun
         let now = Clocks.wall()
         let isBack = step == .cancel
         if !isBack {
@@ -215,12 +242,20 @@ public struct RotateRun: Sendable {
                 return
             }
             if let preshared = plan.preshared { try state.settlePresharedKeys(preshared) }
+            if plan.byMail != nil && plan.kept == nil {
+                // Before the former keys are forgotten, with which they are compared.
+                plan.kept = try keptKeys(plan)
+                try state.change(plan)
+            }
         }
-        let kept = try keptKeys(plan)
-        let result =
-            isBack ? state.generations : plan.result(state.generations, kept: kept, at: now)
+        let result = isBack ? state.generations : plan.result(state.generations, at: now)
         report.outcome = isBack ? .takenBack : .rotated
-        if !isBack { report.notes += cutOff(by: plan) }
+        if !isBack {
+            report.notes += cutOff(by: plan)
+            report.notes += (plan.kept ?? []).map {
+                "\($0) keeps its own key; the others' old ones go from it with its next mail"
+            }
+        }
         try state.endRotation(result, outcome: report.outcome.rawValue, at: now)
     }
 

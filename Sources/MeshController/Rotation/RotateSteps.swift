@@ -6,7 +6,7 @@ extension RotateRun {
     /// Every node that takes part, reached anew; a change that was left half-way is taken back first.
     func gather(_ plan: RotationPlan) throws(ControllerError) -> [UpRun.Member] {
         let participants = plan.participants(in: topology)
-        try refuseJoined(participants)
+        try refuseJoined(plan)
         let nodes = topology.contactedNodes.filter { participants.contains($0.name) }
         let identity = state.identity
         let up = up
@@ -37,14 +37,20 @@ extension RotateRun {
     }
 
     /// Every step waits for every node that takes part, and one that no command logs in to cannot be waited for.
-    private func refuseJoined(_ participants: Set<String>) throws(ControllerError) {
-        for node in topology.managedNodes where node.isReachedByMail {
-            guard participants.contains(node.name), try state.hasJoined(node) else { continue }
-            throw ControllerError(
-                .joined,
-                "no command logs in to \(node.name) (connect: join), so it has no part in a rotation of some keys alone",
-                hint: "meshproof rotate, for the whole mesh, leaves it time to take the others' new keys")
-        }
+    private func refuseJoined(_ plan: RotationPlan) throws(ControllerError) {
+        let isPartial = plan.scope != nil || plan.preshared != nil
+        // By then everybody else has moved, and who joins comes to the new keys at once.
+        if !isPartial, let open = state.openRotation?.progress, open.isFromGraceOn { return }
+        let participants = plan.participants(in: topology)
+        guard let name = try joined(besides: []).first(where: participants.contains) else { return }
+        throw ControllerError(
+            .joined,
+            isPartial
+                ? "no command logs in to \(name) (connect: join), so it has no part in a rotation of some keys alone"
+                : "\(name) was not a node that joins by itself (connect: join) when this rotation began",
+            hint: isPartial
+                ? "meshproof rotate, for the whole mesh, leaves it time to take the others' new keys"
+                : "give it its former connect: in the topology until the rotation is through")
     }
 
     /// Has nodes make new keys, also where they have some of that number from another time.

@@ -7,6 +7,7 @@ extension ControllerState {
     /// Keeps what a node said of itself, and how it was reached, for the time when the topology names it no more.
     public func record(_ hello: NodeHello, of node: Node) throws(ControllerError) {
         let store = try storeForWriting()
+        try noteAge(of: hello)
         try Self.translate {
             try NodeRegistry(store).update(hello.node) { record in
                 record.keys = hello.keys
@@ -19,6 +20,19 @@ extension ControllerState {
                 try store.put("connect/\(hello.node)", Array(way.text.utf8))
             }
         }
+    }
+
+    /// A node that left the mesh and joined anew has another key than the one whose age is known.
+    private func noteAge(of hello: NodeHello) throws(ControllerError) {
+        guard let store, openRotation == nil else { return }
+        let generation = generations.wireguard
+        let former = try Self.translate {
+            try NodeRegistry(store).node(hello.node)?.keys[generation]
+        }
+        guard let former, let now = hello.keys[generation], now != former else { return }
+        var noted = generations
+        noted.nodesSince[hello.node] = Clocks.wall()
+        try settle(noted)
     }
 
     /// Public keys of the topology's nodes for a generation: from the topology for unmanaged nodes,
@@ -81,13 +95,19 @@ extension ControllerState {
         }
     }
 
-    /// Forgets a node's key of one set: it counts as one that has not joined.
-    func dropKeys(of name: String, generation: Int) throws(ControllerError) {
+    /// Forgets a node's keys of these sets: no document names it by them any more.
+    func dropKeys(
+        of name: String, wireguard: Int?, ssh: Int? = nil
+    ) throws(ControllerError) {
         let store = try storeForWriting()
+        guard try Self.translate({ try NodeRegistry(store).node(name) }) != nil else { return }
         try Self.translate {
             try NodeRegistry(store).update(name) { record in
-                record.keys[generation] = nil
-                record.mailKeys?[generation] = nil
+                if let wireguard {
+                    record.keys[wireguard] = nil
+                    record.mailKeys?[wireguard] = nil
+                }
+                if let ssh { record.sshKeys?[ssh] = nil }
             }
         }
     }

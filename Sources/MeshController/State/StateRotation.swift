@@ -84,6 +84,13 @@ extension ControllerState {
         rotation.withLock { $0.generations = noted }
     }
 
+    /// Notes other ages of the keys in use.
+    func settle(_ generations: KeyGenerations) throws(ControllerError) {
+        let store = try storeForWriting()
+        try Self.translate { try RotationRegistry(store).change(generations) }
+        rotation.withLock { $0.generations = generations }
+    }
+
     /// Opens a rotation.
     func begin(_ plan: RotationPlan, command: String) throws(ControllerError) {
         let store = try storeForWriting()

@@ -4,7 +4,7 @@
 /// routes by those interfaces or, for `unreachable` ones, by the observer's filter.
 ///
 /// The order is safe to stop at any point: interfaces are made and filled before routes lead to them, and what is
-/// no longer wanted goes last. A live interface is never taken down, and no list of peers is replaced as a whole.
+/// no longer wanted goes last, unless it holds a port that is wanted. A live interface is never taken down, and no list of peers is replaced as a whole.
 public enum Differ {
     /// How long after a handshake a learnt endpoint is left alone. *Units:* seconds.
     ///
@@ -26,15 +26,14 @@ public enum Differ {
     ) -> [PlanStep] {
         var plan = NodePlan(observed: observed, superseded: superseded, now: now)
         let wanted = Set(desired.map(\.name))
+        func isOurs(_ name: String) -> Bool { Ownership.generation(of: name, mesh: mesh) != nil }
+        plan.clearPorts(for: desired, owning: isOurs)
         for interface in desired { plan.bring(interface) }
         plan.setRoutes(RoutePlan.wanted(by: desired, observed: plan.surviving))
-        plan.removeRoutes(
-            keeping: wanted, owning: { Ownership.generation(of: $0, mesh: mesh) != nil })
+        plan.removeRoutes(keeping: wanted, owning: isOurs)
         plan.removeLeftovers()
-        for interface in observed.interfaces
-        where Ownership.generation(of: interface.name, mesh: mesh) != nil
-            && !wanted.contains(interface.name)
-        {
+        for interface in plan.surviving
+        where isOurs(interface.name) && !wanted.contains(interface.name) {
             plan.add(
                 .deleteInterface(name: interface.name),
                 "no longer in the document, with all that hangs on it")

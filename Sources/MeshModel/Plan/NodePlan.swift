@@ -8,7 +8,7 @@ struct NodePlan {
     private let superseded: [DesiredInterface]
     private let now: Double
     private let byName: [String: ObservedInterface]
-    /// Interfaces that the plan deletes first, because they cannot become what is wanted.
+    /// Interfaces that the plan deletes first, because they cannot become what is wanted, or are in its way.
     private var deleted: Set<String> = []
 
     /// The interfaces that stay, with what their peers have told by now.
@@ -25,6 +25,21 @@ struct NodePlan {
 
     mutating func add(_ change: Change, _ reason: String) {
         steps.append(PlanStep(change, reason: reason))
+    }
+
+    /// Deletes interfaces of ours that nobody wants and that hold a port which is wanted for another: two cannot be up
+    /// with one port. That happens where a node was away for a whole rotation, since every other set has the same port.
+    mutating func clearPorts(for desired: [DesiredInterface], owning: (String) -> Bool) {
+        let wanted = Set(desired.map(\.name))
+        let ports = Set(desired.map(\.listenPort))
+        for interface in observed.interfaces
+        where owning(interface.name) && !wanted.contains(interface.name) {
+            guard let port = interface.device?.listenPort, ports.contains(port) else { continue }
+            add(
+                .deleteInterface(name: interface.name),
+                "no longer in the document, and its port \(port) is wanted for another")
+            deleted.insert(interface.name)
+        }
     }
 
     /// Makes one interface, or brings it to what is wanted; up, with addresses and peers.

@@ -57,6 +57,8 @@ public struct RotationPlan: Codable, Sendable, Equatable {
     /// Managed nodes that no command logs in to, sorted: each keeps its key, and fetches the others' new ones as mail while
     /// the grace period lasts. nil where there are none.
     public var byMail: [String]?
+    /// Those of ``byMail`` that have their former key still, once that is over.
+    public var kept: [String]?
     /// Nodes that it goes on without: whoever is among them is cut off until it is brought up again.
     public var without: [String]
     /// How long connections through former tunnel sessions may go on. *Units:* seconds.
@@ -175,11 +177,7 @@ public struct RotationPlan: Codable, Sendable, Equatable {
     public func concerns(_ pair: Peering) -> Bool { scope?.touches(pair) ?? true }
 
     /// The sets in use once it is through.
-    ///
-    /// - Parameter kept: the nodes that have their former key still.
-    public func result(
-        _ settled: KeyGenerations, kept: [String] = [], at now: Double
-    ) -> KeyGenerations {
+    public func result(_ settled: KeyGenerations, at now: Double) -> KeyGenerations {
         var result = settled
         if let wireguard, let scope {
             if isHome == true {
@@ -190,7 +188,7 @@ public struct RotationPlan: Codable, Sendable, Equatable {
             result.wireguard = wireguard.to
             result.wireguardSince = now
             result.nodesSince = [:]
-            for name in kept {
+            for name in kept ?? [] {
                 result.nodesSince[name] = settled.nodesSince[name] ?? settled.wireguardSince
             }
             result.presharedSince = nil

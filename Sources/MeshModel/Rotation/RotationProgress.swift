@@ -48,6 +48,9 @@ public struct RotationProgress: Sendable, Equatable {
     /// Whether only nodes without an agent are waited for: the mesh is on its new keys, and can be worked with.
     public var isInGrace: Bool { entries.last.map { $0.step == .grace && !$0.isDone } ?? false }
 
+    /// Whether everybody who is told by commands has moved for good.
+    public var isFromGraceOn: Bool { entries.contains { $0.step == .grace || $0.step == .retire } }
+
     /// The step to take now, or nil where all are taken.
     ///
     /// - Parameter isBack: whether to go back; once begun, the way back is gone to its end.

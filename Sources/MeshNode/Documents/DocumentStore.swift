@@ -199,9 +199,11 @@ package final class DocumentStore {
         [current, unconfirmed?.taken].compactMap { $0?.document }
     }
 
-    /// Drops the staged document where `isUnwanted` says so.
+    /// Drops the staged document where `isUnwanted` says so, with the preshared keys that came for it alone.
     package func dropStaged(where isUnwanted: (NodeDocument) -> Bool) throws(NodeError) {
-        if let staged, isUnwanted(staged.document) { try dropStaged() }
+        guard let staged, isUnwanted(staged.document) else { return }
+        try dropStaged()
+        try forgetUnused()
     }
 
     private func dropStaged() throws(NodeError) {
