@@ -77,7 +77,9 @@ struct RotationByMailLabTests {
         #expect(keys.wireguard == 2 && keys.nodesSince.keys.sorted() == ["nas"])
     }
 
-    @Test("one that is away takes the new keys when it is back, with no command run, whoever is killed meanwhile")
+    @Test(
+        "one that is away takes the new keys when it is back, with no command run, whoever is killed meanwhile"
+    )
     func isAway() throws {
         let world = try joined("trotaway")
         let lab = world.lab

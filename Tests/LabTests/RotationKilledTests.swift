@@ -87,7 +87,8 @@ struct RotationKilledTests {
                 Self.isThorough
                 ? (canGoBack ? [true, false] : [false])
                 : [[.prepare, .handshake, .move].contains(step)]
-            for isBack in ways {
+            for wantsBack in ways {
+                var isBack = wantsBack
                 let rotate = try RotateProcess(world.lab)
                 #expect(try rotate.saw(step), "\(rotate.text)")
                 try rotate.kill()
@@ -95,6 +96,8 @@ struct RotationKilledTests {
                 let next = KeyGenerations.next(after: inUse)
                 let status = try world.lab.meshproof("--lab", "status").text
                 let isOpen = status.contains("rotation")
+                // It may have begun to wipe before it could be killed.
+                if step == .rest && !status.contains("--abort") { isBack = false }
                 // Between the sweep's end and that of the whole lies less time than it takes to kill somebody.
                 #expect(isOpen || [.sweep, .finish].contains(step), "\(label): \(status)")
                 if isOpen {

@@ -30,7 +30,8 @@ struct RotateByMailTests {
         try state.record(
             NodeHello(
                 version: ProtocolVersion.current, program: "test", meshID: state.identity.meshID,
-                node: (other ?? node).name, keys: keys, sshKeys: [0: SSHNodeKeys(client: key, host: key)],
+                node: (other ?? node).name, keys: keys,
+                sshKeys: [0: SSHNodeKeys(client: key, host: key)],
                 mailKeys: keys.mapValues { _ in mail }, revision: 0,
                 highestRevision: 0, unconfirmed: nil, rolledBack: nil), of: other ?? node)
     }
@@ -69,7 +70,9 @@ struct RotateByMailTests {
         return try Wire.decode(NodeDocument.self, from: payload)
     }
 
-    @Test("its peers keep the old keys for it alone, and its mail has both sets, with one key of its own")
+    @Test(
+        "its peers keep the old keys for it alone, and its mail has both sets, with one key of its own"
+    )
     func waits() throws {
         let report = try mesh.rotate()
         #expect(report.outcome == .grace && report.isGood, "\(report.error ?? "")")
@@ -227,7 +230,8 @@ struct RotateByMailTests {
     func takenBack() throws {
         let before = try mail().revision
         let edge = try mesh.machine("edge")
-        let report = try mesh.rotate(progress: Breaker(at: .handshake) { edge.trouble(.applyFails) })
+        let report = try mesh.rotate(
+            progress: Breaker(at: .handshake) { edge.trouble(.applyFails) })
         #expect(report.outcome == .stopped && report.canGoBack)
         edge.trouble()
         #expect(try mesh.rotate(.abort).outcome == .takenBack)

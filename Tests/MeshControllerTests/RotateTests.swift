@@ -88,9 +88,11 @@ struct RotateTests {
         }
     }
 
-    @Test("one that is named after it has made new keys is cut off by those, too", arguments: [
-        RotationStep.beside, .move, .sweep,
-    ])
+    @Test(
+        "one that is named after it has made new keys is cut off by those, too",
+        arguments: [
+            RotationStep.beside, .move, .sweep,
+        ])
     func withoutALateNode(step: RotationStep) throws {
         let mesh = try TestMesh(Self.names)
         _ = try mesh.up()

@@ -276,7 +276,9 @@ struct PlanTests {
             plan([next], model.node).map(\.summary) == ["delete interface mp0-lab"])
     }
 
-    @Test("takes an interface away first that holds the port of a new one, and its routes are not missed")
+    @Test(
+        "takes an interface away first that holds the port of a new one, and its routes are not missed"
+    )
     func portsOfSets() {
         func set(_ generation: Int) -> DesiredInterface {
             interface {

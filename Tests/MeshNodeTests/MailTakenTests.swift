@@ -255,7 +255,9 @@ struct MailTakenTests {
         world.core.mailReplied(MailReply(errand: errand, outcome: .nothing), at: world.now)
     }
 
-    @Test("where its key is to stand for another set, it does, with its mail key, until the former set ends")
+    @Test(
+        "where its key is to stand for another set, it does, with its mail key, until the former set ends"
+    )
     func carries() throws {
         let (own, mailKey) = (try world.hello().keys[0], try world.hello().mailKeys?[0])
         let later = [try carried(3, alone: true), try carried(4, alone: true)]
@@ -280,7 +282,9 @@ struct MailTakenTests {
         #expect(try world.hello().unconfirmed == 4, "mail for the same key is still opened")
     }
 
-    @Test("no other key than one that it has stands for a set, and none takes the place of one in force")
+    @Test(
+        "no other key than one that it has stands for a set, and none takes the place of one in force"
+    )
     func carriesNoOther() throws {
         let foreign = try carried(2)
         for key in [TestWorld.key(5), .zero] {
@@ -297,7 +301,9 @@ struct MailTakenTests {
         #expect(try world.hello().unconfirmed == nil && world.hello().keys[1] == other)
     }
 
-    @Test("killed at any write of it, it takes the same or the next one, and has not lost its mail key")
+    @Test(
+        "killed at any write of it, it takes the same or the next one, and has not lost its mail key"
+    )
     func carriesThroughCrashes() throws {
         for point in 0..<12 {
             let test = try MailTakenTests()

@@ -100,7 +100,8 @@ struct RotationTests {
         #expect(try world.hello().keys.keys.sorted() == [0])
     }
 
-    @Test("a staged document of a set that is given up goes with the preshared keys that came for it")
+    @Test(
+        "a staged document of a set that is given up goes with the preshared keys that came for it")
     func forgetsStaged() throws {
         let world = try TestWorld()
         try world.install(try world.document(1))

@@ -28,7 +28,8 @@ struct RotateView {
             output.line(
                 style.bold("Mesh \(report.mesh) has new keys (\(seconds)), but for these:"))
         case .notDue:
-            let what = report.notes.isEmpty ? "no key is due" : "no key is due that could be replaced"
+            let what =
+                report.notes.isEmpty ? "no key is due" : "no key is due that could be replaced"
             output.line(style.bold("Mesh \(report.mesh): \(what)"))
             for note in report.notes { output.hang("  \(style.yellow("!")) ", note) }
             return

@@ -38,7 +38,9 @@ struct RotateBeginning {
                 throw ControllerError(
                     .usage,
                     "no command logs in to \(name) (connect: join): it fetches new keys by itself, and needs time for that",
-                    hint: "give --grace 1h, or --force-retire \(name), which cuts it off until it joins again")
+                    hint:
+                        "give --grace 1h, or --force-retire \(name), which cuts it off until it joins again"
+                )
             }
             plan.byMail = joined.isEmpty ? nil : joined
             let waiting = handed() + joined
@@ -144,7 +146,9 @@ struct RotateBeginning {
         let index = PartyIndex(topology)
         return topology.edges.first { edge in
             edge.via == .ssh
-                && [edge.from, edge.to].contains { index.owner(of: $0).map(names.contains) ?? false }
+                && [edge.from, edge.to].contains {
+                    index.owner(of: $0).map(names.contains) ?? false
+                }
         }
     }
 

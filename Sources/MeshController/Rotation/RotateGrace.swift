@@ -57,7 +57,9 @@ extension RotateRun {
         let lost = former.grace?.waiting.filter {
             !grace.waiting.contains($0) && !moved.contains($0) && named.contains($0)
         }
-        for name in moved { report.notes.append(Self.hasMoved(name, isJoined: joined.contains(name))) }
+        for name in moved {
+            report.notes.append(Self.hasMoved(name, isJoined: joined.contains(name)))
+        }
         for name in lost ?? [] {
             // Before it is noted that nobody waits for it any more.
             if joined.contains(name) && !plan.without.contains(name) {
