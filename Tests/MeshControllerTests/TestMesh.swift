@@ -25,6 +25,7 @@ final class TestMesh {
         settings.timeout = 2
         settings.window = 5
         settings.mailPatience = 0
+        settings.calm = 0.02
     }
 
     deinit { try? Files.removeTree(root) }

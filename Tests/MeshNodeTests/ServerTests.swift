@@ -42,7 +42,10 @@ private final class LiveAgent {
             owning: Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0))
         let number = socket.number
         // Bound comes a moment before listening.
-        for _ in 0..<100 where cl_unix_connect(number, self.socket) != 0 { Clocks.sleep(0.01) }
+        for _ in 0..<100 {
+            if cl_unix_connect(number, self.socket) == 0 { break }
+            Clocks.sleep(0.01)
+        }
         return socket
     }
 

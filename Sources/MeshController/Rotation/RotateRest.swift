@@ -3,8 +3,6 @@ import MeshModel
 import NodeProtocol
 
 extension RotateRun {
-    /// How long the counters of the interfaces that traffic has left must stand still. *Units:* seconds.
-    private static let calm = 2.0
     /// How long that is waited for. *Units:* seconds.
     private static let patience = 20.0
 
@@ -40,10 +38,10 @@ extension RotateRun {
                 }
                 last = counts
                 calmSince = now
-            } else if now - calmSince >= Self.calm {
+            } else if now - calmSince >= up.settings.calm {
                 return
             }
-            Clocks.sleep(0.4)
+            Clocks.sleep(up.settings.calm / 5)
         }
     }
 
