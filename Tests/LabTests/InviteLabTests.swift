@@ -1,6 +1,7 @@
 import Glibc
 import LinuxSystem
 import MeshController
+import MeshModel
 import NodeProtocol
 import Testing
 
@@ -99,6 +100,7 @@ struct InviteLabTests {
         #expect(joined.status == .code(0), "\(joined.errorText)")
         #expect(try second.end().isGood, "\(second.said)")
         #expect(try lab.reachesWeb())
+        try lab.leavesAndJoinsAnew()
     }
 }
 
@@ -172,6 +174,24 @@ final class InviteLab {
         #expect(peering?.state == .alive)
         let verify = try lab.meshproof("--lab", "verify", "--json")
         #expect(verify.status == .code(3), "an edge of a node that cannot be asked is not proven")
+    }
+
+    /// So a machine that nobody can log in to gets another key.
+    func leavesAndJoinsAnew() throws {
+        func key() throws -> String {
+            try lab.on("nas", "wg", "show", "mp0-\(lab.mesh)", "public-key").text
+        }
+        let former = try key()
+        let left = try lab.on("nas", LabMesh.absoluteProgram, "node", "leave", "--mesh", lab.mesh)
+        #expect(left.status == .code(0), "\(left.text)\(left.errorText)")
+        let invite = try invite("--listen", "198.51.100.254:7443")
+        let joined = try join(try #require(try invite.token()))
+        #expect(joined.status == .code(0), "\(joined.errorText)")
+        #expect(try invite.end().isGood, "\(invite.said)")
+        #expect(try reachesWeb())
+        #expect(try key() != former)
+        let keys = try lab.status().report.keys
+        #expect(keys.nodesSince["nas"] ?? 0 > keys.wireguardSince ?? .infinity)
     }
 
     /// What the topology says later reaches the machine through its peer, without another invite.

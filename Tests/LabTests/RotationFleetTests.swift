@@ -14,6 +14,16 @@ struct RotationFleetTests {
     }
     private static let marker = "mpclearmarker"
 
+    /// What goes on meanwhile: seconds between two pings, connections in each tunnel, and seconds between two blocks on
+    /// each. An emulated kernel gets less, unless `MESHPROOF_LOAD=PING,CONNECTIONS,PAUSE` says otherwise.
+    private static let load: (ping: String, connections: Int, pause: String) = {
+        let words = getenv("MESHPROOF_LOAD").map { String(cString: $0).split(separator: ",") } ?? []
+        if words.count == 3, let count = Int(words[1]) {
+            return (String(words[0]), count, String(words[2]))
+        }
+        return LabConditions.isUnderEmulation ? ("0.5", 5, "1") : ("0.005", 50, "0.1")
+    }()
+
     @Test("no packet is lost, no connection is cut, nothing is in clear, and every key is another")
     func everything() throws {
         let fleet = try FleetLab("tfleet")
@@ -26,7 +36,7 @@ struct RotationFleetTests {
     private func rotate(_ fleet: FleetLab, _ round: Int) throws {
         let world = fleet.world
         let lab = world.lab
-        let connections = LabConditions.isUnderEmulation ? 5 : 50
+        let connections = Self.load.connections
         let before = try world.hosts.map(world.keys)
         let receipt = try carriers(lab)
         let oracle = try BridgeOracle(world)
@@ -81,11 +91,11 @@ struct RotationFleetTests {
     ) throws -> Background {
         try Background(
             lab, host, "/usr/bin/python3", Traffic.program, "talk", "\(port)", "\(count)", address,
-            LabConditions.isUnderEmulation ? "1" : "0.1")
+            Self.load.pause)
     }
 
     private func ping(_ fleet: FleetLab) throws -> [Background] {
-        let interval = LabConditions.isUnderEmulation ? "0.5" : "0.005"
+        let interval = Self.load.ping
         let pattern = Base64.hex(Array(Self.marker.utf8))
         return try FleetLab.pairs.map { pair in
             try Background(
