@@ -48,7 +48,7 @@ extension CommandTable {
             Option(
                 "grace", value: "TIME",
                 help:
-                    "how long phones and joined nodes may go on with the old keys: 7d (default), 12h, 2w, 0"
+                    "how long phones and joined nodes may go on with the old keys: 7d (default), 12h, 2w; 0 is none at all"
             ),
             Option(
                 "drain", value: "SECONDS",

@@ -91,9 +91,9 @@ struct RotateBeginning {
         // Where tunnels' keys cannot be replaced, the others still can.
         var ssh = schedule.isDue(since: settled.sshSince, now: now)
         var notes: [String] = []
-        if ssh, let edge = tunnel(of: try run.joined(besides: without)) {
+        if ssh, let (edge, end) = tunnel(of: try run.joined(besides: without)) {
             notes = [
-                "the tunnels' SSH keys are due, and stay: the tunnel \(edge.id) has an end that no command logs in to"
+                "the tunnels' SSH keys are due, and stay: no command logs in to \(end), an end of \(edge.id)"
             ]
             ssh = false
         }
@@ -141,24 +141,21 @@ struct RotateBeginning {
         try state.begin(plan, command: command)
     }
 
-    /// An edge that goes through a tunnel from or to one of these, or nil.
-    private func tunnel(of names: [String]) -> Edge? {
+    /// An edge that goes through a tunnel from or to one of these, and that one, or nil.
+    private func tunnel(of names: [String]) -> (edge: Edge, end: String)? {
         let index = PartyIndex(topology)
-        return topology.edges.first { edge in
-            edge.via == .ssh
-                && [edge.from, edge.to].contains {
-                    index.owner(of: $0).map(names.contains) ?? false
-                }
+        for edge in topology.edges where edge.via == .ssh {
+            let ends = [edge.from, edge.to].compactMap(index.owner)
+            if let end = ends.first(where: names.contains) { return (edge, end) }
         }
+        return nil
     }
 
     /// A tunnel's two ends change their keys together, and one of them would do it in its own time.
     private func refuseTunnels(
         of names: [String], withWireguard: Bool
     ) throws(ControllerError) {
-        guard let edge = tunnel(of: names) else { return }
-        let index = PartyIndex(topology)
-        let name = [edge.from, edge.to].compactMap(index.owner).first(where: names.contains) ?? ""
+        guard let (edge, name) = tunnel(of: names) else { return }
         throw ControllerError(
             .joined,
             "no command logs in to \(name) (connect: join), so the SSH keys of its tunnel \(edge.id) cannot be replaced",

@@ -122,13 +122,13 @@ public struct RotateRun: Sendable {
         }
         let all = Set(plan.without).union(without).sorted()
         if all == plan.without { return }
-        if !isBack { try cutOff(Set(without).subtracting(plan.without).sorted(), open) }
+        if !isBack { try dropNewKeys(of: Set(without).subtracting(plan.without).sorted(), open) }
         plan.without = all
         try state.change(plan)
     }
 
     /// Forgets the new keys of nodes that are not to be gone on with: some may have made theirs before.
-    private func cutOff(_ names: [String], _ open: OpenRotation) throws(ControllerError) {
+    private func dropNewKeys(of names: [String], _ open: OpenRotation) throws(ControllerError) {
         let names = names.filter { topology.node($0)?.managed == true }
         guard open.plan.scope == nil, open.plan.preshared == nil, let name = names.first else {
             return

@@ -6,7 +6,7 @@ extension RotateRun {
     /// Every node that takes part, reached anew; a change that was left half-way is taken back first.
     func gather(_ plan: RotationPlan) throws(ControllerError) -> [UpRun.Member] {
         let participants = plan.participants(in: topology)
-        try refuseJoined(plan)
+        try refuseJoined(participants, plan)
         let nodes = topology.contactedNodes.filter { participants.contains($0.name) }
         let identity = state.identity
         let up = up
@@ -37,11 +37,12 @@ extension RotateRun {
     }
 
     /// Every step waits for every node that takes part, and one that no command logs in to cannot be waited for.
-    private func refuseJoined(_ plan: RotationPlan) throws(ControllerError) {
+    private func refuseJoined(
+        _ participants: Set<String>, _ plan: RotationPlan
+    ) throws(ControllerError) {
         let isPartial = plan.scope != nil || plan.preshared != nil
         // By then everybody else has moved, and who joins comes to the new keys at once.
-        if !isPartial, let open = state.openRotation?.progress, open.isFromGraceOn { return }
-        let participants = plan.participants(in: topology)
+        if !isPartial, let open = state.openRotation?.progress, open.isEndingOld { return }
         guard let name = try joined(besides: []).first(where: participants.contains) else { return }
         throw ControllerError(
             .joined,

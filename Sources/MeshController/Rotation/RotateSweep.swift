@@ -56,9 +56,8 @@ extension RotateRun {
     ) throws(ControllerError) -> [Peering: PresharedKeyID] {
         guard let turn = plan.wireguard ?? plan.preshared else { return [:] }
         let pairs = topology.managedPeerings()
-        let known = try state.presharedKeyIDs(
-            for: pairs, generation: isBack ? turn.to : turn.from)
         let over = isBack ? turn.to : turn.from
+        let known = try state.presharedKeyIDs(for: pairs, generation: over)
         let stays = state.layout.sets.first { plan.wireguard != nil && $0.generation == over }
         return known.filter { plan.concerns($0.key) && stays?.carries($0.key) != true }
     }

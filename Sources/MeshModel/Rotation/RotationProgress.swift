@@ -42,14 +42,16 @@ public struct RotationProgress: Sendable, Equatable {
 
     /// Whether it can still be taken back: no old key may have been wiped, on this leg or the one before.
     public func canGoBack(_ plan: RotationPlan) -> Bool {
-        plan.isHome != true && !entries.contains { [.grace, .retire, .finish].contains($0.step) }
+        plan.isHome != true && !isEndingOld
     }
 
     /// Whether only nodes without an agent are waited for: the mesh is on its new keys, and can be worked with.
     public var isInGrace: Bool { entries.last.map { $0.step == .grace && !$0.isDone } ?? false }
 
-    /// Whether everybody who is told by commands has moved for good.
-    public var isFromGraceOn: Bool { entries.contains { $0.step == .grace || $0.step == .retire } }
+    /// Whether old keys are being taken away: everybody who is told by commands has moved for good.
+    public var isEndingOld: Bool {
+        entries.contains { [.grace, .retire, .finish].contains($0.step) }
+    }
 
     /// The step to take now, or nil where all are taken.
     ///

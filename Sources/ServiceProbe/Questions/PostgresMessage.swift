@@ -34,7 +34,7 @@ enum PostgresMessage {
         return (8...30_000).contains(length) ? length + 1 : 0
     }
 
-    /// What an authentication request asks for. *Source:* the AuthenticationXXX messages.
+    /// What an authentication request asks for. *Source:* PostgreSQL, "Message Formats": those whose names begin with Authentication.
     static func authentication(_ code: Int) -> String {
         switch code {
         case 0: "it lets anybody in without asking (trust)"
