@@ -1,11 +1,8 @@
 import CLinux
 import Glibc
-import Synchronization
 
 /// Files, read within bounds and written so that a crash leaves the old or the new, never half.
 public enum Files {
-    private static let newFiles = Atomic<UInt64>(0)
-
     /// The whole of a regular file.
     ///
     /// *Throws:* ``SystemError``; `EFBIG` where it holds more than `limit` bytes.
@@ -34,42 +31,6 @@ public enum Files {
         }
     }
 
-    /// Replaces `path` with `bytes`: a new file beside it, synced, then renamed over it.
-    ///
-    /// *Idempotency:* the same call twice leaves the same file. The file never exists with a wider `mode`.
-    public static func replace(
-        _ path: String, with bytes: some Collection<UInt8>, mode: UInt32 = 0o600
-    ) throws(SystemError) {
-        let array = ContiguousArray(bytes)
-        try array.withUnsafeBufferPointer { (buffer) throws(SystemError) in
-            try replace(path, withRaw: UnsafeRawBufferPointer(buffer), mode: mode)
-        }
-    }
-
-    /// As ``replace(_:with:mode:)``, but leaves no second copy in memory: for secrets.
-    public static func replace(
-        _ path: String, withRaw bytes: UnsafeRawBufferPointer, mode: UInt32 = 0o600
-    ) throws(SystemError) {
-        // A name of its own for each call: two threads that shared one would rename each other's half-written file.
-        let number = newFiles.wrappingAdd(1, ordering: .relaxed).newValue
-        let new = "\(path).\(getpid()).\(number).new"
-        _ = unlink(new)
-        let flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
-        do throws(SystemError) {
-            let file = Descriptor(owning: try check("create", new) { cl_open(new, flags, mode) })
-            let handle = file.number
-            try check("chmod", new) { fchmod(handle, mode) }
-            try IO.writeAll(handle, raw: bytes)
-            try check("fsync", new) { fsync(handle) }
-            try check("rename", path) { rename(new, path) }
-        } catch {
-            _ = unlink(new)
-            throw error.subject.isEmpty
-                ? SystemError(error.operation, path, errno: error.errno) : error
-        }
-        try syncFolder(of: path)
-    }
-
     /// Gives a file or folder another name on the same file system; synced when it returns.
     ///
     /// *Throws:* ``SystemError``; `EEXIST` where something has that name already. Against somebody who makes it in the
@@ -95,9 +56,20 @@ public enum Files {
         if code != EEXIST || !isFolder(path) { throw SystemError("mkdir", path, errno: code) }
     }
 
-    /// Removes a file; true where there was one.
+    /// Makes an empty file where nothing is; a file that is there stays as it is.
+    public static func touch(_ path: String, mode: UInt32 = 0o600) throws(SystemError) {
+        let flags = O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW
+        _ = Descriptor(owning: try check("create", path) { cl_open(path, flags, mode) })
+    }
+
+    /// Removes a file, and wipes what a killed ``replace(_:with:mode:)`` of it left; true where there was one.
     @discardableResult
     public static func remove(_ path: String) throws(SystemError) -> Bool {
+        wipeUnfinished(of: path)
+        return try removeAlone(path)
+    }
+
+    private static func removeAlone(_ path: String) throws(SystemError) -> Bool {
         if unlink(path) == 0 { return true }
         let code = errno
         if code == ENOENT { return false }
@@ -113,19 +85,22 @@ public enum Files {
         if lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFREG, info.st_size > 0 {
             let flags = O_WRONLY | O_CLOEXEC | O_NOFOLLOW
             let file = Descriptor(owning: try check("open", path) { cl_open(path, flags, 0) })
-            let number = file.number
-            let zeros = [UInt8](repeating: 0, count: 1 << 16)
-            var left = Int(info.st_size)
-            while left > 0 {
-                let count = min(left, zeros.count)
-                do { try IO.writeAll(number, zeros.prefix(count)) } catch {
-                    throw SystemError("write", path, errno: error.errno)
-                }
-                left -= count
+            do { try zero(file.number, count: Int(info.st_size)) } catch {
+                throw SystemError(error.operation, path, errno: error.errno)
             }
-            try check("fsync", path) { fsync(number) }
         }
         return try remove(path)
+    }
+
+    /// Puts zeros in the place of a file's first `count` bytes, and sees them to the disk.
+    static func zero(_ file: Int32, count: Int) throws(SystemError) {
+        let zeros = [UInt8](repeating: 0, count: 1 << 16)
+        var left = count
+        while left > 0 {
+            try IO.writeAll(file, zeros.prefix(left))
+            left -= min(left, zeros.count)
+        }
+        try check("fsync") { fsync(file) }
     }
 
     /// Removes a folder and all below it, without following links; a missing one is fine.
@@ -139,7 +114,7 @@ public enum Files {
             for name in try list(path) { try removeTree("\(path)/\(name)") }
             try check("rmdir", path) { rmdir(path) }
         } else {
-            try remove(path)
+            _ = try removeAlone(path)
         }
     }
 
@@ -212,7 +187,7 @@ public enum Files {
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
-    private static func syncFolder(of path: String) throws(SystemError) {
+    static func syncFolder(of path: String) throws(SystemError) {
         let folder = folder(of: path)
         let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC
         let handle = Descriptor(owning: try check("open", folder) { cl_open(folder, flags, 0) })

@@ -270,7 +270,7 @@ struct LabBuilder {
         }
         do throws(SystemError) {
             Mounts.detach(file)
-            try Files.replace(file, with: [], mode: 0o444)
+            try Files.touch(file, mode: 0o444)
             try Mounts.bind(source, at: file)
         } catch {
             throw LabError(error)

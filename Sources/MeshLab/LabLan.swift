@@ -12,7 +12,7 @@ struct LabLan {
         let file = names.namespaceFile(LabNames.lan)
         let entry: [String]
         if Processes.namespaceID(file) == nil {
-            do { try Files.replace(file, with: [], mode: 0o444) } catch { throw LabError(error) }
+            do { try Files.touch(file, mode: 0o444) } catch { throw LabError(error) }
             entry = ["unshare", "--net=\(file)", "--"]
         } else {
             entry = ["nsenter", "--net=\(file)", "--"]
