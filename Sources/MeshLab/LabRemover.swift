@@ -82,7 +82,7 @@ struct LabRemover {
     /// Frees a namespace's name; true where there was one.
     private func unbind(_ file: String) -> Bool {
         Mounts.detach(file)
-        return unlink(file) == 0
+        return (try? Files.remove(file)) ?? false
     }
 
     /// The lan's end of a host's wire goes with the host's namespace, but later: a successor needs the name at once.

@@ -30,6 +30,20 @@ struct LabKilledTests {
         }
     }
 
+    @Test("A name that was half made is taken away, and one that was made for something else stays")
+    func halfMade() throws {
+        let lab = try KilledLab()
+        defer { lab.remove() }
+        #expect(try lab.run("up").status.isSuccess)
+        let others = "/run/netns/mp-labkill2-one.4711.3.new"
+        let left = "/run/netns/mp-labkill-one.4711.3.new"
+        for path in [left, others] { try Files.touch(path, mode: 0o444) }
+        defer { _ = try? Files.remove(others) }
+        let down = try lab.run("down")
+        #expect(down.status.isSuccess, "\(down.text) \(down.errorText)")
+        #expect(!Files.exists(left) && Files.exists(others))
+    }
+
     @Test("A second up at the same time is refused, and harms nothing")
     func secondComer() throws {
         let lab = try KilledLab()

@@ -85,17 +85,16 @@ public struct GuardResolver {
 
     /// What agents ask each other: whether something waits for them. No edge has the port, see `TopologyFile`.
     ///
-    /// A flow for each managed peer: on a large mesh these are most of all there is, so they come as good as sorted.
+    /// A flow for each managed peer: on a large mesh these are most of all there is, so they come sorted.
     private func mailFlows(to name: String, _ mail: DesiredMail?) -> [GuardFlow] {
         guard let mail else { return [] }
         let own = (addresses[name] ?? []).sorted()
+        let sources = mail.peers.flatMap(\.addresses).sorted()
         var flows: [GuardFlow] = []
-        flows.reserveCapacity(own.count * mail.peers.count)
+        flows.reserveCapacity(own.count * sources.count)
         for target in own {
-            for peer in mail.peers {
-                for source in peer.addresses where source.family == target.family {
-                    flows.append(GuardFlow(from: source, to: target, port: mail.port))
-                }
+            for source in sources where source.family == target.family {
+                flows.append(GuardFlow(from: source, to: target, port: mail.port))
             }
         }
         return flows

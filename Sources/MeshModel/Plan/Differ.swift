@@ -47,13 +47,16 @@ public enum Differ {
         mesh: String, desired: DesiredNode, superseded: DesiredNode = .bare,
         observed: ObservedNode, now: Double
     ) -> [PlanStep] {
-        GuardPlan.first(desired: desired, observed: observed)
-            + plan(
-                mesh: mesh, desired: desired.interfaces, superseded: superseded.interfaces,
-                observed: observed, now: now)
-            + TunnelPlan.steps(desired: desired, observed: observed)
-            + NamesPlan.steps(desired: desired, observed: observed)
-            + GuardPlan.last(desired: desired, observed: observed)
+        // On a large mesh nearly all steps are of interfaces: the few others go around them, in place.
+        var steps = plan(
+            mesh: mesh, desired: desired.interfaces, superseded: superseded.interfaces,
+            observed: observed, now: now)
+        steps.insert(
+            contentsOf: GuardPlan.first(desired: desired, observed: observed), at: 0)
+        steps += TunnelPlan.steps(desired: desired, observed: observed)
+        steps += NamesPlan.steps(desired: desired, observed: observed)
+        steps += GuardPlan.last(desired: desired, observed: observed)
+        return steps
     }
 
     /// Whether routes depend on where a peer has shaken hands last, which nothing but a look at the kernel tells.

@@ -30,7 +30,8 @@ struct PeerPlan {
     ) {
         if found.isEmpty {
             // A new or empty interface needs no comparison.
-            changes.reserveCapacity(changes.count + 3 * wanted.count)
+            // Most will have two routes each, and there are a few steps of the interface's own.
+            changes.reserveCapacity(changes.count + 3 * wanted.count + 32)
             for peer in wanted { changes.append(addition(of: peer)) }
             return
         }
