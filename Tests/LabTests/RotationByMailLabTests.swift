@@ -47,7 +47,7 @@ struct RotationByMailLabTests {
                 lab.command(["--lab", "rotate", "--json"] + RotationLab.patience), timeout: 600)
             let report = try lab.decode(RotateReport.self, result)
             #expect(report.outcome == .rotated, "\(report.error ?? "") \(result.errorText)")
-            #expect(report.notes.first == "nas has taken the new keys")
+            #expect(report.arrived == ["nas has taken the new keys"])
             print(
                 "rotate with a joined node: \(report.seconds) s, "
                     + report.steps.map { "\($0.step.rawValue) \(Int($0.seconds * 1000)) ms" }

@@ -61,6 +61,18 @@ struct RotationTests {
         world.kernel.model.touch("mp0-lab", handshake: 9)
         world.pass(2.1)
         #expect(carrier(world) == ["mp0-lab"])
+        #expect(try world.report().repairs.isEmpty, "nobody has changed anything")
+        // However often it comes back, it is not kept waiting.
+        for turn in 0..<8 {
+            world.kernel.model.touch("mp\(turn % 2)-lab", handshake: Double(10 + turn))
+            world.pass(2.1)
+            #expect(carrier(world) == ["mp\(turn % 2)-lab"])
+        }
+        for route in world.kernel.model.node.routes where route.kind == .unicast {
+            world.kernel.model.apply(.removeRoute(route: route))
+        }
+        world.pass(2.1)
+        #expect(try world.report().repairs.map(\.step.reason) == ["no such route"])
         try world.install(try world.document(3) { $0.interfaces = [second] })
         world.pass(20)
         #expect(world.core.nextWake > world.now.monotonic + 10)

@@ -48,6 +48,7 @@ struct RotateView {
     /// What was found beside, without how it ended.
     func printDetails(_ report: RotateReport) {
         let style = output.style
+        for line in report.arrived { output.line("  \(style.mark(true)) \(line)") }
         for notice in report.grace { output.hang("  \(style.yellow("!")) ", notice.message) }
         let isPartial = report.scope != nil || report.preshared
         for name in report.without {

@@ -58,7 +58,7 @@ extension RotateRun {
             !grace.waiting.contains($0) && !moved.contains($0) && named.contains($0)
         }
         for name in moved {
-            report.notes.append(Self.hasMoved(name, isJoined: joined.contains(name)))
+            report.arrived.append(Self.hasMoved(name, isJoined: joined.contains(name)))
         }
         for name in lost ?? [] {
             // Before it is noted that nobody waits for it any more.

@@ -58,6 +58,8 @@ public struct RotateReport: Codable, Sendable {
     public var without: [String]
     /// Peerings that had no handshake with the old keys either.
     public var silent: [String] = []
+    /// Who was waited for and has come by the new keys, a line each.
+    public var arrived: [String] = []
     /// What else there is to know, a line each.
     public var notes: [String] = []
     /// The step that it stopped at.

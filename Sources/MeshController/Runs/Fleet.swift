@@ -10,6 +10,12 @@ struct Fleet: Sendable {
     struct Outcome<Result: Sendable>: Sendable {
         var results: [String: Result] = [:]
         var failures: [String: ControllerError] = [:]
+
+        /// Takes in what another phase, of other nodes, has left.
+        mutating func add(_ other: Self) {
+            results.merge(other.results) { $1 }
+            failures.merge(other.failures) { $1 }
+        }
     }
 
     /// Runs `body` for every member on at most `parallel` threads.

@@ -21,9 +21,15 @@ extension UpRun {
         outcomes.fail(staged.failures)
 
         let ready = changes.filter { staged.results[$0.name] != nil }
-        let committed = try fleet.phase("applying", ready, name: \.name) {
-            change throws(ControllerError) in
-            try commit(change, over: staged.results[change.name], window: window)
+        var committed = Fleet.Outcome<[PlanStep]>()
+        // Who greets by itself does so at once: a peer that does not know it by then is greeted again only after 5 s.
+        for greets in [false, true] {
+            let turn = ready.filter { $0.document.greetsByItself == greets }
+            committed.add(
+                try fleet.phase("applying", turn, name: \.name) {
+                    change throws(ControllerError) in
+                    try commit(change, over: staged.results[change.name], window: window)
+                })
         }
         outcomes.fail(committed.failures)
 
@@ -177,5 +183,12 @@ extension UpRun {
             hint:
                 "the node goes back when its window ends; look at it from its console if it stays away"
         )
+    }
+}
+
+extension NodeDocument {
+    /// Whether the node sends first as soon as it has a peer: it keeps its way in open, as nobody knows where it is.
+    fileprivate var greetsByItself: Bool {
+        interfaces.contains { $0.peers.contains { $0.keepalive != nil } }
     }
 }

@@ -64,6 +64,21 @@ public enum Differ {
         desired.count > 1 && !PeerTwins(desired, observed: []).home.isEmpty
     }
 
+    /// Whether a step moves the route of a device that has come by its other set of keys: what is as it should be, and no
+    /// sign of somebody else's hand.
+    public static func isFollowing(
+        _ step: PlanStep, _ desired: [DesiredInterface], _ observed: ObservedNode
+    ) -> Bool {
+        guard case .setRoute(let route) = step.change, route.kind == .unicast,
+            followsHandshakes(desired)
+        else { return false }
+        return observed.routes.contains { former in
+            former.destination == route.destination && former.kind == .unicast
+                && former.interface != route.interface
+                && desired.contains { $0.name == former.interface }
+        }
+    }
+
     /// As ``plan(mesh:desired:superseded:observed:now:)``, for a document.
     public static func plan(
         _ document: NodeDocument, observed: ObservedNode, now: Double

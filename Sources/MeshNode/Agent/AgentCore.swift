@@ -173,7 +173,20 @@ package final class AgentCore {
             mesh: identity.mesh, desired: target, superseded: superseded, observed: observed,
             now: now.wall)
         superseded = .bare
-        repair(pacer.due(steps, now: now.monotonic), at: now)
+        let moves = steps.filter { Differ.isFollowing($0, target.interfaces, observed) }
+        follow(moves, at: now)
+        repair(pacer.due(steps.filter { !moves.contains($0) }, now: now.monotonic), at: now)
+    }
+
+    /// Moves routes of devices that have come by their other keys. Interfaces that routes are moved between are there.
+    private func follow(_ steps: [PlanStep], at now: Moment) {
+        for step in steps {
+            guard let failure = kernel.apply([step]).failure else {
+                log.notice("followed a handshake: \(step.summary)")
+                continue
+            }
+            note(step, failure, at: now)
+        }
     }
 
     /// Takes each step; one that fails does not keep the others from being taken.
