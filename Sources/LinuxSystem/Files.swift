@@ -65,7 +65,7 @@ public enum Files {
     /// Removes a file, and wipes what a killed ``replace(_:with:mode:)`` of it left; true where there was one.
     @discardableResult
     public static func remove(_ path: String) throws(SystemError) -> Bool {
-        wipeUnfinished(of: path)
+        _ = try? wipeUnfinished(of: path)
         return try removeAlone(path)
     }
 
@@ -76,7 +76,8 @@ public enum Files {
         throw SystemError("unlink", path, errno: code)
     }
 
-    /// Overwrites a file's bytes with zeros, syncs, and removes it; true where there was one.
+    /// Overwrites a file's bytes with zeros, syncs, and removes it; true where there was one. What a killed
+    /// ``replace(_:with:mode:)`` of it left goes the same way.
     ///
     /// On copy-on-write file systems and flash the old blocks may outlive this; see the threat model.
     @discardableResult
@@ -89,7 +90,9 @@ public enum Files {
                 throw SystemError(error.operation, path, errno: error.errno)
             }
         }
-        return try remove(path)
+        let had = try removeAlone(path)
+        try wipeUnfinished(of: path)
+        return had
     }
 
     /// Puts zeros in the place of a file's first `count` bytes, and sees them to the disk.
@@ -118,8 +121,11 @@ public enum Files {
         }
     }
 
-    /// The names in a folder, sorted.
-    public static func list(_ path: String) throws(SystemError) -> [String] {
+    /// The names in a folder, or those of them that begin with `prefix`, sorted.
+    public static func list(
+        _ path: String, startingWith prefix: String = ""
+    ) throws(SystemError) -> [String] {
+        let prefix = Array(prefix.utf8CString.dropLast())
         guard let stream = opendir(path) else { throw SystemError("opendir", path, errno: errno) }
         defer { closedir(stream) }
         var names: [String] = []
@@ -132,8 +138,9 @@ public enum Files {
                 return names.sorted()
             }
             // A record is as long as its name: copying the whole struct would read past the last one's end.
-            let start = UnsafeRawPointer(entry) + nameOffset
-            let name = String(cString: start.assumingMemoryBound(to: CChar.self))
+            let start = (UnsafeRawPointer(entry) + nameOffset).assumingMemoryBound(to: CChar.self)
+            guard strncmp(start, prefix, prefix.count) == 0 else { continue }
+            let name = String(cString: start)
             if name != "." && name != ".." { names.append(name) }
         }
     }

@@ -28,22 +28,27 @@ extension Files {
             try check("fsync", new.path) { fsync(handle) }
             try check("rename", path) { rename(new.path, path) }
         } catch {
+            _ = try? zero(handle, count: bytes.count)
             _ = unlink(new.path)
             throw error.subject.isEmpty
                 ? SystemError(error.operation, path, errno: error.errno) : error
         }
-        wipeUnfinished(of: path)
+        // What does not go now stays beside the file, and whoever wipes that is told.
+        _ = try? wipeUnfinished(of: path)
         try syncFolder(of: path)
     }
 
     /// Wipes what a killed ``replace(_:with:mode:)`` of `path` left. What is being written at this moment stays, and so
     /// does what is not this user's, or has another name elsewhere.
-    static func wipeUnfinished(of path: String) {
+    static func wipeUnfinished(of path: String) throws(SystemError) {
         let folder = folder(of: path)
-        let names = (try? list(folder)) ?? []
-        for name in names where NewFile.isName(name, for: path) {
-            NewFile.wipe("\(folder)/\(name)")
+        var failure: SystemError?
+        // As a rule there is none: nothing is made of the names of all the other files.
+        for name in (try? list(folder, startingWith: NewFile.prefix(for: path))) ?? []
+        where NewFile.isName(name, for: path) {
+            do { try NewFile.wipe("\(folder)/\(name)") } catch { failure = error }
         }
+        if let failure { throw failure }
     }
 }
 
@@ -55,30 +60,44 @@ private struct NewFile: ~Copyable {
 
     private static let numbers = Atomic<UInt64>(0)
     private static let suffix = ".new"
+    /// How many names are tried. One may be taken by whoever had this process id before a restart, or by others.
+    private static let tries = 1_000
 
     /// Makes it, empty and readable by its owner only, under a name of its own: two threads that shared one would rename
     /// each other's half-written file.
     init(beside target: String) throws(SystemError) {
-        while true {
+        var failure: SystemError?
+        for _ in 0..<Self.tries {
             let number = Self.numbers.wrappingAdd(1, ordering: .relaxed).newValue
             let path = "\(target).\(getpid()).\(number)\(Self.suffix)"
-            // Left by one of the same process id, before a restart.
-            Self.wipe(path)
             let flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
-            let file = Descriptor(owning: try check("create", path) { cl_open(path, flags, 0o600) })
+            let opened: Int32
+            do { opened = try check("create", path) { cl_open(path, flags, 0o600) } } catch {
+                guard error.errno == EEXIST else { throw error }
+                failure = error
+                continue
+            }
+            let file = Descriptor(owning: opened)
             // Between these two calls it looks like a dead one's, and may be gone.
             if Self.lock(file.number, path) != .refused {
                 self.path = path
                 self.file = file
                 return
             }
+            _ = unlink(path)
         }
+        throw failure ?? SystemError("lock a new file for", target, errno: EBUSY)
+    }
+
+    /// What the names of all such files for `target` begin with.
+    static func prefix(for target: String) -> String {
+        let start = target.lastIndex(of: "/").map(target.index(after:)) ?? target.startIndex
+        return "\(target[start...])."
     }
 
     /// Whether a file beside `target` has the name of such a file for it.
     static func isName(_ name: String, for target: String) -> Bool {
-        let start = target.lastIndex(of: "/").map(target.index(after:)) ?? target.startIndex
-        let prefix = "\(target[start...])."
+        let prefix = prefix(for: target)
         guard name.hasPrefix(prefix), name.hasSuffix(suffix) else { return false }
         let numbers = name.dropFirst(prefix.count).dropLast(suffix.count)
             .split(separator: ".", omittingEmptySubsequences: false)
@@ -86,17 +105,23 @@ private struct NewFile: ~Copyable {
             && numbers.allSatisfy { !$0.isEmpty && $0.utf8.allSatisfy { (48...57).contains($0) } }
     }
 
-    /// Wipes one that nobody writes any more.
-    static func wipe(_ path: String) {
-        // Whoever else may write in this folder may have put a FIFO there, or a second name of a file of ours.
-        let number = cl_open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW, 0)
-        guard number >= 0 else { return }
-        let file = Descriptor(owning: number)
+    /// Wipes one that nobody writes any more; one that cannot be overwritten keeps its name.
+    static func wipe(_ path: String) throws(SystemError) {
+        // Whoever else may write in this folder may have put a link or a FIFO there, or a second name of a file of ours.
+        let flags = O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW
+        let opened: Int32
+        do { opened = try check("open", path) { cl_open(path, flags, 0) } } catch {
+            if [ENOENT, ELOOP, ENXIO, EISDIR].contains(error.errno) { return }
+            throw error
+        }
+        let file = Descriptor(owning: opened)
         var info = stat()
         guard lock(file.number, path) == .taken, fstat(file.number, &info) == 0,
             info.st_mode & S_IFMT == S_IFREG, info.st_uid == geteuid(), info.st_nlink == 1
         else { return }
-        _ = try? Files.zero(file.number, count: Int(info.st_size))
+        do { try Files.zero(file.number, count: Int(info.st_size)) } catch {
+            throw SystemError(error.operation, path, errno: error.errno)
+        }
         _ = unlink(path)
     }
 

@@ -23,14 +23,31 @@ struct UnfinishedFilesTests {
         }
     }
 
-    @Test("One of this process id's, from before a restart, is in nobody's way")
-    func sameName() throws {
+    @Test("Names that are taken are in nobody's way, whoever has taken them")
+    func takenNames() throws {
         try withFolder { folder in
             let path = "\(folder)/key"
-            for number in 0..<2_000 { try put("\(path).\(getpid()).\(number).new") }
+            try put("\(folder)/target")
+            // Other tests make files meanwhile: more names than they can use up.
+            let next = try #require(nextNumber(folder))
+            for number in next..<(next + 300) {
+                #expect(symlink("target", "\(path).\(getpid()).\(number).new") == 0)
+            }
             try Files.replace(path, with: [2])
-            #expect(try Files.list(folder) == ["key"])
             #expect(try Files.read(path) == [2])
+            #expect(try Files.read("\(folder)/target") == Self.secret)
+        }
+    }
+
+    /// The number that the next new file of this process has in its name; a failure tells it.
+    private func nextNumber(_ folder: String) -> Int? {
+        do {
+            try Files.replace("\(folder)/none/f", with: [1])
+            return nil
+        } catch {
+            return error.subject.split(separator: ".").dropLast().last.flatMap { Int($0) }.map {
+                $0 + 1
+            }
         }
     }
 
@@ -81,6 +98,36 @@ struct UnfinishedFilesTests {
             #expect(try Files.list(folder).count == 6)
         }
     }
+
+    @Test(
+        "What cannot be overwritten keeps its name, and whoever wipes is told",
+        .enabled(
+            if: UnfinishedFilesTests.canFreeze, "needs root, and a file system with attributes"))
+    func stubborn() throws {
+        try withFolder { folder in
+            let path = "\(folder)/key"
+            try put("\(path).4711.3.new")
+            // A file that can only be appended to.
+            #expect(Self.chattr("+a", "\(path).4711.3.new"))
+            defer { _ = Self.chattr("-a", "\(path).4711.3.new") }
+            try Files.replace(path, with: [2])
+            #expect(failure { try Files.wipe(path) } == EPERM)
+            #expect(try Files.list(folder) == ["key.4711.3.new"])
+        }
+    }
+
+    private static func chattr(_ change: String, _ path: String) -> Bool {
+        (try? Child.run(["chattr", change, path]))?.status.isSuccess == true
+    }
+
+    private static let canFreeze = {
+        let probe: Bool? = try? withFolder { folder in
+            try Files.touch("\(folder)/probe")
+            defer { _ = chattr("-a", "\(folder)/probe") }
+            return chattr("+a", "\(folder)/probe")
+        }
+        return probe == true
+    }()
 
     private static let secret = [UInt8](repeating: 0x73, count: 3_000)
 

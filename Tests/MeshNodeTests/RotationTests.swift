@@ -23,7 +23,9 @@ struct RotationTests {
     }
 
     private func carrier(_ world: TestWorld) -> [String?] {
-        world.kernel.model.node.routes.filter { $0.kind == .unicast }.map(\.interface)
+        world.kernel.model.node.routes
+            .filter { $0.kind == .unicast && $0.destination.description != "10.77.0.99/32" }
+            .map(\.interface)
     }
 
     @Test(
@@ -53,7 +55,17 @@ struct RotationTests {
         try world.install(try world.document(1))
         var second = try beside(world)
         second.peers[0].publicKey = try world.document(1).interfaces[0].peers[0].publicKey
-        try world.install(try world.document(2) { $0.interfaces.append(second) })
+        // One that is managed, and has a key of its own at each.
+        var other = second.peers[0]
+        (other.node, other.publicKey) = ("other", TestWorld.key(11))
+        other.allowedIPs = [try #require(IPPrefix("10.77.0.99/32"))]
+        try world.install(
+            try world.document(2) {
+                $0.interfaces[0].peers.append(other)
+                other.publicKey = TestWorld.key(12)
+                second.peers.append(other)
+                $0.interfaces.append(second)
+            })
         #expect(carrier(world) == ["mp0-lab"])
         world.kernel.model.touch("mp1-lab", handshake: 5)
         world.pass(2.1)
@@ -62,6 +74,13 @@ struct RotationTests {
         world.pass(2.1)
         #expect(carrier(world) == ["mp0-lab"])
         #expect(try world.report().repairs.isEmpty, "nobody has changed anything")
+        let place = other.allowedIPs[0]
+        var route = try #require(
+            world.kernel.model.node.routes.first { $0.destination == place })
+        route.interface = "mp1-lab"
+        world.kernel.model.apply(.setRoute(route: route))
+        world.pass(2.1)
+        #expect(try world.report().repairs.count == 1, "somebody else has")
         // However often it comes back, it is not kept waiting.
         for turn in 0..<8 {
             world.kernel.model.touch("mp\(turn % 2)-lab", handshake: Double(10 + turn))
@@ -72,7 +91,10 @@ struct RotationTests {
             world.kernel.model.apply(.removeRoute(route: route))
         }
         world.pass(2.1)
-        #expect(try world.report().repairs.map(\.step.reason) == ["no such route"])
+        #expect(
+            try world.report().repairs.map(\.step.reason).suffix(2) == [
+                "no such route", "no such route",
+            ])
         try world.install(try world.document(3) { $0.interfaces = [second] })
         world.pass(20)
         #expect(world.core.nextWake > world.now.monotonic + 10)

@@ -109,10 +109,10 @@ package final class NodeContact: Sendable {
 
     /// Takes a program from standard input, checks it, tries it, and puts it in its place.
     ///
-    /// The new file's name is one that ``Files/remove(_:)`` wipes with the program, should this be killed.
+    /// Should all of this be killed, the new file goes with the program: `Removal` looks for its name.
     package static func installCommand(digest: String, target: String) -> String {
         """
-        set -e; umask 022; mkdir -p \(Files.folder(of: target)); new=\(target).$$.0.new; \
+        set -e; umask 022; mkdir -p \(Files.folder(of: target)); new=\(target).new.$$; \
         trap 'rm -f "$new"' EXIT; trap 'exit 1' HUP INT TERM; cat > "$new"; \
         echo "\(digest)  $new" | sha256sum -c --status - || { echo checksum differs after upload >&2; exit 81; }; \
         chmod 755 "$new"; "$new" --version > /dev/null; sync "$new"; mv -f "$new" \(target)

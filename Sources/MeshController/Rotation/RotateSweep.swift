@@ -123,7 +123,8 @@ package struct RotationSweep: Sendable {
                 + (filter.isEmpty ? "" : " | grep -vxF\(filter)") + " | sed 's/^/authorised key /'")
         lines.append("echo \(Self.end)")
         return
-            "for f in \(files.joined(separator: " ")); do [ -e \"$f\" ] && echo \"file $f\"; done; "
+            // And what somebody who was killed while he wrote it has left beside it.
+            "for f in \(files.joined(separator: " ")); do for g in \"$f\" \"$f\".*.new; do [ -e \"$g\" ] && echo \"file $g\"; done; done; "
             + lines.joined(separator: "; ")
     }
 

@@ -22,9 +22,10 @@ extension UpRun {
 
         let ready = changes.filter { staged.results[$0.name] != nil }
         var committed = Fleet.Outcome<[PlanStep]>()
-        // Who greets by itself does so at once: a peer that does not know it by then is greeted again only after 5 s.
-        for greets in [false, true] {
-            let turn = ready.filter { $0.document.greetsByItself == greets }
+        // Who is new and greets by itself does so at once: a peer that does not know it by then is greeted again only
+        // after 5 s. Everybody else is told in one moment, since the way to some may be the mesh itself.
+        for isLast in [false, true] {
+            let turn = ready.filter { $0.isNewAndGreets == isLast }
             committed.add(
                 try fleet.phase("applying", turn, name: \.name) {
                     change throws(ControllerError) in
@@ -186,9 +187,11 @@ extension UpRun {
     }
 }
 
-extension NodeDocument {
-    /// Whether the node sends first as soon as it has a peer: it keeps its way in open, as nobody knows where it is.
-    fileprivate var greetsByItself: Bool {
-        interfaces.contains { $0.peers.contains { $0.keepalive != nil } }
+extension UpRun.Change {
+    /// Whether it makes a machine a node that sends first as soon as it has a peer: one that keeps its way in open, as
+    /// nobody knows where it is.
+    fileprivate var isNewAndGreets: Bool {
+        member.report.document == nil
+            && document.interfaces.contains { $0.peers.contains { $0.keepalive != nil } }
     }
 }

@@ -64,18 +64,27 @@ public enum Differ {
         desired.count > 1 && !PeerTwins(desired, observed: []).home.isEmpty
     }
 
-    /// Whether a step moves the route of a device that has come by its other set of keys: what is as it should be, and no
-    /// sign of somebody else's hand.
-    public static func isFollowing(
-        _ step: PlanStep, _ desired: [DesiredInterface], _ observed: ObservedNode
-    ) -> Bool {
-        guard case .setRoute(let route) = step.change, route.kind == .unicast,
-            followsHandshakes(desired)
-        else { return false }
-        return observed.routes.contains { former in
-            former.destination == route.destination && former.kind == .unicast
-                && former.interface != route.interface
-                && desired.contains { $0.name == former.interface }
+    /// The steps that move the route of a device which has come by its other set of keys: what is as it should be, and
+    /// no sign of somebody else's hand.
+    public static func moves(
+        in steps: [PlanStep], desired: [DesiredInterface], observed: ObservedNode
+    ) -> [PlanStep] {
+        let twins = desired.count > 1 ? PeerTwins(desired, observed: []).home : [:]
+        if twins.isEmpty { return [] }
+        let places = Set(
+            desired.lazy.flatMap(\.peers).filter { twins[$0.publicKey] != nil }
+                .flatMap(\.allowedIPs).map(\.network))
+        let names = Set(desired.map(\.name))
+        let carriers = Dictionary(
+            observed.routes.filter { names.contains($0.interface ?? "") }
+                .map { ($0.destination, $0.interface) }, uniquingKeysWith: { first, _ in first })
+        return steps.filter { step in
+            guard case .setRoute(let route) = step.change, route.kind == .unicast else {
+                return false
+            }
+            guard places.contains(route.destination), let carrier = carriers[route.destination]
+            else { return false }
+            return carrier != route.interface
         }
     }
 

@@ -173,12 +173,13 @@ package final class AgentCore {
             mesh: identity.mesh, desired: target, superseded: superseded, observed: observed,
             now: now.wall)
         superseded = .bare
-        let moves = steps.filter { Differ.isFollowing($0, target.interfaces, observed) }
+        let due = pacer.due(steps, now: now.monotonic)
+        let moves = Differ.moves(in: due, desired: target.interfaces, observed: observed)
+        repair(moves.isEmpty ? due : due.filter { !moves.contains($0) }, at: now)
         follow(moves, at: now)
-        repair(pacer.due(steps.filter { !moves.contains($0) }, now: now.monotonic), at: now)
     }
 
-    /// Moves routes of devices that have come by their other keys. Interfaces that routes are moved between are there.
+    /// Moves routes of devices that have come by their other keys, when all that they can lead to stands.
     private func follow(_ steps: [PlanStep], at now: Moment) {
         for step in steps {
             guard let failure = kernel.apply([step]).failure else {

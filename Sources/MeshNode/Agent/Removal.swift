@@ -109,6 +109,11 @@ package struct Removal {
         if Files.exists(folders.binary) {
             remove(folders.binary, "program \(folders.binary)", &report)
         }
+        // What uploads that were cut off have left.
+        let program = Files.folder(of: folders.binary)
+        for name in (try? Files.list(program, startingWith: "meshproof.new.")) ?? [] {
+            remove("\(program)/\(name)", "file \(program)/\(name)", &report)
+        }
         for folder in [
             folders.meshes, Files.folder(of: folders.run), Files.folder(of: folders.binary),
         ] {

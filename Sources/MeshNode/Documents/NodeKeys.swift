@@ -235,9 +235,14 @@ package final class NodeKeys {
             })
     }
 
-    /// Wipes every preshared key that is not in `wanted`.
+    /// Wipes every preshared key that is not in `wanted`, and what is left of one that was never wholly written.
     package func forgetPresharedKeys(except wanted: Set<PresharedKeyID>) throws(NodeError) {
-        for id in presharedKeyIDs().subtracting(wanted) {
+        let ids = storage.list(folders.presharedKeys).compactMap { name in
+            name.firstRange(of: ".key").map {
+                PresharedKeyID(rawValue: String(name[..<$0.lowerBound]))
+            }
+        }
+        for id in Set(ids).subtracting(wanted) {
             guard let path = path(of: id) else { continue }
             do { try storage.wipe(path) } catch { throw NodeError("wipe preshared key", error) }
         }

@@ -117,9 +117,15 @@ final class LabMesh {
 
     /// Runs a command on a host of the lab, with all its namespaces.
     func on(_ host: String, _ arguments: String..., timeout: Double = 60) throws -> CommandResult {
-        try Child.run(
-            [Self.program, "lab", "exec", "-t", hostsPath, host, "--"] + arguments,
-            timeout: timeout)
+        do {
+            return try Child.run(
+                [Self.program, "lab", "exec", "-t", hostsPath, host, "--"] + arguments,
+                timeout: timeout)
+        } catch {
+            Issue.record(
+                "on \(host), within \(timeout) s: \(arguments.joined(separator: " ")): \(error)")
+            throw error
+        }
     }
 
     /// Runs a shell script on a host, with something on its standard input.

@@ -183,7 +183,8 @@ struct TLSLab {
                 </dev/null >/tmp/pg-$port.log 2>&1 &
         done
         for port in 5450 5451 5452; do
-            for i in $(seq 100); do $bin/pg_isready -q -h 127.0.0.1 -p $port && break; sleep 0.2; done
+            for i in $(seq 200); do $bin/pg_isready -q -h 127.0.0.1 -p $port && continue 2; sleep 0.2; done
+            cat /tmp/pg-$port.log >&2; exit 1
         done
         """
 }

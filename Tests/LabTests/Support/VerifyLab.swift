@@ -75,8 +75,11 @@ struct VerifyLab {
 
     @discardableResult
     func shell(_ host: String, _ script: String) throws -> String {
-        let result = try lab.on(host, "sh", "-ec", script)
-        try #require(result.status.isSuccess, "\(host): \(script): \(result.errorText)")
+        // Traced, so that one which hangs says where.
+        let result = try lab.on(host, "timeout", "170", "sh", "-xec", script, timeout: 180)
+        try #require(
+            result.status.isSuccess,
+            "\(host): \(result.status), the end of its trace: \(result.errorText.suffix(2_000))")
         return result.text
     }
 
