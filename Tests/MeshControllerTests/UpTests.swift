@@ -72,6 +72,25 @@ struct UpTests {
         #expect(greeted == [["edge", "gpu"], ["gpu"], [], ["edge", "gpu"]])
     }
 
+    @Test("who is new and greets by itself is told when all others have been")
+    func newGreetersLast() throws {
+        let mesh = try TestMesh(["db", "edge", "gpu", "nat"])
+        for number in [0, 3] { mesh.topology.nodes[number].endpoint = nil }
+        let first = ProgressLog()
+        _ = try mesh.up(first)
+        let turns = first.applying.withLock { $0 }
+        #expect(turns.count == 4)
+        #expect(Set(turns.prefix(2)) == ["edge", "gpu"] && Set(turns.suffix(2)) == ["db", "nat"])
+
+        // The way to those that were there may be the mesh: they are told together.
+        mesh.add("all")
+        mesh.topology.nodes[4].endpoint = nil
+        mesh.topology.nodes.swapAt(0, 4)
+        let second = ProgressLog()
+        _ = try mesh.up(second)
+        #expect(second.applying.withLock { $0 }.last == "all")
+    }
+
     @Test("a node that cannot be reached is named, and the others stand")
     func namesTheUnreachable() throws {
         let mesh = try TestMesh(Self.names)
@@ -246,7 +265,11 @@ struct UpTests {
 /// Notes who was through, in order.
 private final class ProgressLog: Progress {
     let finished = Mutex<[String]>([])
-    func working(_ node: String, _ phase: String) {}
+    /// Who was told to apply its document, in order.
+    let applying = Mutex<[String]>([])
+    func working(_ node: String, _ phase: String) {
+        if phase == "applying" { applying.withLock { $0.append(node) } }
+    }
     func finished(_ node: String, _ text: String, good: Bool) {
         finished.withLock { $0.append(node) }
     }
